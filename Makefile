@@ -1,0 +1,52 @@
+# Every target does its own set-up in .venv, which is made with python3; another: make PYTHON=python3.12 ...
+
+BIN := .venv/bin
+CODE := jupyter_launch tests scripts benchmarks
+QUICKSTART := notebooks/01_quickstart.ipynb
+
+.NOTPARALLEL:
+
+.PHONY: help
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: demo
+demo:  ## execute the quickstart notebook in this terminal
+	@scripts/install demo
+	@$(BIN)/python scripts/demo.py $(QUICKSTART)
+
+.PHONY: lab
+lab:  ## open JupyterLab on the quickstart notebook; LAB_ARGS='--no-browser --port 8889'
+	@scripts/install lab
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) $(QUICKSTART)
+
+.PHONY: test
+test: check  ## check and run every test, as root on Debian with a Docker Engine; ARGS='-k name'
+	@$(BIN)/python scripts/environment.py $(BIN)/pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: dev  ## run the unit tests only, which need nothing but Python
+	@$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: check
+check: dev  ## formatting, lint and types
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+
+.PHONY: bench
+bench: dev  ## run the benchmarks, with the same engine; ARGS='...'
+	@$(BIN)/python scripts/environment.py $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: environment
+environment: dev  ## bring up and list what the tests need: Docker Engine, images, browser
+	@$(BIN)/python scripts/environment.py
+
+.PHONY: dev
+dev:  ## install everything for development in .venv
+	@scripts/install dev
+
+.PHONY: clean
+clean:  ## remove .venv and everything else that was made here
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

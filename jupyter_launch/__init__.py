@@ -1,0 +1,75 @@
+"""Take work out of a Jupyter notebook, into a container or onto a queue, and watch it live.
+
+``%load_ext jupyter_launch`` brings the magics; `launch` and `launch_add` are the same in Python.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .api import AbstractRun, Api, QueuedRun, SubmittedRun, launch, launch_add
+    from .errors import ExecutionError, LaunchError, RunStopped, SpecError, Unsupported
+    from .handle import RunHandle
+    from .spec import LaunchSpec
+
+_HOMES = {
+    "AbstractRun": "api",
+    "Api": "api",
+    "ExecutionError": "errors",
+    "LaunchError": "errors",
+    "LaunchSpec": "spec",
+    "QueuedRun": "api",
+    "RunHandle": "handle",
+    "RunStopped": "errors",
+    "SpecError": "errors",
+    "SubmittedRun": "api",
+    "Unsupported": "errors",
+    "launch": "api",
+    "launch_add": "api",
+}
+
+__all__ = [
+    "AbstractRun",
+    "Api",
+    "ExecutionError",
+    "LaunchError",
+    "LaunchSpec",
+    "QueuedRun",
+    "RunHandle",
+    "RunStopped",
+    "SpecError",
+    "SubmittedRun",
+    "Unsupported",
+    "__version__",
+    "launch",
+    "launch_add",
+    "load_ipython_extension",
+    "unload_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Public names are fetched on first use, so that importing the package costs next to nothing.
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add the magics to IPython: ``%load_ext jupyter_launch``. Doing it twice changes nothing."""
+    from .frontends.extension import load  # noqa: PLC0415
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics away again and stop their threads; runs in containers go on."""
+    from .frontends.extension import unload  # noqa: PLC0415
+
+    unload(shell)

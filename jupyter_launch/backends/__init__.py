@@ -1,0 +1,46 @@
+"""Places where programs run, each in a module of its own, found by entry point."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from ..errors import SpecError
+
+if TYPE_CHECKING:
+    from .base import Backend
+
+ALIASES = {"local": "local-container"}
+"""W&B's other names for a resource."""
+
+AUTO = "auto"
+"""The resource that means: a container if that is possible here, otherwise a process."""
+
+
+def names() -> list[str]:
+    """Name the resources a spec can ask for on this machine, besides `AUTO`."""
+    return sorted({point.name for point in entry_points(group="jupyter_launch.backends")})
+
+
+def check_name(name: str) -> None:
+    """Raise `SpecError` unless a spec may ask for the resource `name`, or for `AUTO`."""
+    if name in ALIASES or name in (known := [AUTO, *names()]):
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    advice = f"Did you mean {close[0]!r}? " if close else ""
+    raise SpecError(
+        f"There is no resource {name!r}.",
+        hint=f"{advice}Known: {', '.join(known)}.",
+        field="resource",
+    )
+
+
+@cache
+def backend(name: str) -> Backend:
+    """Give the backend of that name, made once per process. Raises `SpecError`."""
+    check_name(name)
+    points = {point.name: point for point in entry_points(group="jupyter_launch.backends")}
+    made: Backend = points[ALIASES.get(name, name)].load()()
+    return made

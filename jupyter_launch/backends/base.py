@@ -1,0 +1,106 @@
+"""The seam to the places where programs run.
+
+A backend is a class with the methods below, named by an entry point of the group
+``jupyter_launch.backends``; its name there is the spec's `resource`. The README shows a whole one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from ..program import Program
+from ..runs import LogPosition, Run
+
+STDOUT, STDERR = 1, 2
+
+
+class Frame(NamedTuple):
+    """Bytes a program wrote to one of its streams (`STDOUT` or `STDERR`)."""
+
+    stream: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a program ended.
+
+    `exit_code` is ``None`` when the program is lost and nobody can know; `reason` says what the
+    number alone does not (out of memory, killed by a signal).
+    """
+
+    exit_code: int | None
+    reason: str = ""
+
+
+Report = Callable[[str], None]
+"""Takes one line about what a run that is not running yet is doing. It may raise to stop it."""
+
+
+class Backend(ABC):
+    """Starts programs and finds them again. One object serves many runs, from several threads.
+
+    A handle is text from which *another process* finds the program, so that a run outlives
+    whoever launched it. Errors are translated into `BackendError` at this border.
+    """
+
+    name: ClassVar[str]
+    inherits: ClassVar[bool] = False
+    """Whether programs share this host's environment, files and interpreter."""
+    hint: ClassVar[str] = ""
+    """What to do when it is not available."""
+
+    @abstractmethod
+    def available(self) -> str | None:
+        """Say why nothing can be started here; ``None`` if it can."""
+
+    def prepare(self, program: Program, report: Report) -> Program:
+        """Make ready what the program needs (such as its image), reporting progress."""
+        del report
+        return program
+
+    @abstractmethod
+    def describe(self, program: Program, run: Run) -> dict[str, object]:
+        """Give exactly what `start` would do, as plain values, without secrets, doing nothing."""
+
+    @abstractmethod
+    def handle(self, run: Run) -> str:
+        """Name the program *before* it starts, so that a crash in between loses nothing."""
+
+    @abstractmethod
+    def start(self, program: Program, run: Run, environment: Mapping[str, str]) -> None:
+        """Start the program under ``handle(run)``.
+
+        `environment` is complete, secrets included.
+
+        Raises
+        ------
+        StartFailed, ImageNotFound, BackendUnavailable
+        """
+
+    @abstractmethod
+    def find(self, handle: str) -> bool:
+        """Say whether a program was ever started under this handle and still leaves a trace."""
+
+    @abstractmethod
+    def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
+        """Follow the program's output from `position` until it ends, in batches.
+
+        The iterator ends when the program has ended and all its output was given, not when a
+        connection breaks: reconnecting is the backend's work.
+        """
+
+    @abstractmethod
+    def result(self, handle: str) -> Result:
+        """Give how the program ended; wait for the end if need be."""
+
+    @abstractmethod
+    def stop(self, handle: str, grace_s: float) -> None:
+        """Ask the program to end, and kill it `grace_s` seconds later. Returns once it is gone."""
+
+    @abstractmethod
+    def remove(self, handle: str) -> None:
+        """Clear the program's traces away, once its log and result are safely stored."""

@@ -1,0 +1,236 @@
+"""Execute: the one path from a held run to its result, for every front end and the agent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import backends, environment, sources
+from .backends.base import Backend, Result
+from .errors import (
+    BackendError,
+    BackendUnavailable,
+    IllegalTransition,
+    ImageNotFound,
+    LaunchError,
+    LeaseLost,
+    RunStopped,
+    StoreError,
+)
+from .lease import Claim
+from .program import Program
+from .runs import Run
+from .sources.base import Snapshots
+from .sources.code import PYTHON
+from .spec import LaunchSpec
+from .states import State
+from .stores.base import Change, Store
+
+FALLBACK = "local-process"
+
+
+def execute(store: Store, run: Run, owner: str, claim: Claim) -> None:
+    """Take a run from where it is to its end. Never raises for what is wrong with the run.
+
+    Parameters
+    ----------
+    store : Store
+        Where the run is recorded; everything that happens is.
+    run : Run
+        Held by `owner`.
+    claim : Claim
+        Says when to stop.
+
+    Notes
+    -----
+    If the store cannot be written, or another process has taken over, this simply returns: the run
+    is as the store last knew it, and the lease decides who goes on.
+    """
+    try:
+        if run.handle is None:
+            _begin(store, run, owner, claim)
+            run = store.get(run.id)
+        _follow(store, run, owner, claim)
+    except StoreError:
+        return
+    except LaunchError as error:
+        with contextlib.suppress(StoreError):
+            _give_up(store, store.get(run.id), owner, error)
+    clear(store, run.id)
+
+
+def _give_up(store: Store, run: Run, owner: str, error: LaunchError) -> None:
+    """Record an error, as mildly as the truth allows: a program that may live is not ended."""
+    reason = str(error)
+    if isinstance(error, RunStopped):
+        store.move(run.id, owner, State.STOPPED, Change("stopped before it started"))
+    elif isinstance(error, BackendUnavailable) and run.state is State.LEASED and run.queue:
+        store.move(run.id, owner, State.PENDING, Change(reason))
+    elif isinstance(error, BackendUnavailable) and run.state in {State.RUNNING, State.STOPPING}:
+        store.append_event(run.id, "notice", {"text": f"{reason}\nTrying again."})
+    else:
+        store.move(run.id, owner, State.FAILED, Change(reason))
+
+
+def _begin(store: Store, run: Run, owner: str, claim: Claim) -> None:
+    if claim.adopted:
+        reason = "the process that launched it ended before the program started; launch it again"
+        store.move(run.id, owner, State.CRASHED, Change(reason=reason))
+        raise LeaseLost
+    claim.check()
+    backend, program = place(store, run, claim)
+    program = dress(store, run, backend, program)
+    surroundings = environment.of_this_host(os.environ, _python(run)) if backend.inherits else {}
+    variables = {
+        **surroundings,
+        **program.env,
+        **environment.with_secrets(run.spec, os.environ),
+        "JUPYTER_LAUNCH_STORE_ID": store.id,
+    }
+    handle = backend.handle(run)
+    store.move(run.id, owner, State.STARTING, Change(handle=handle, resource=backend.name))
+    claim.check()
+    backend.start(program, run, variables)
+    store.move(run.id, owner, State.RUNNING, Change())
+
+
+def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
+    """Decide where a run's program runs, and make ready what it needs there.
+
+    ``auto`` is a container where the engine answers and has, or can pull, the image; otherwise a
+    process on this host, with a notice. Foreign code gets a container or an error.
+    """
+    spec = run.spec
+    program = sources.program(spec, store)
+    queued = store.queue_config(run.queue)[0] if run.queue else None
+    name = spec.resource or queued or "local-container"
+
+    def report(text: str) -> None:
+        claim.check()
+        store.append_event(run.id, "progress", {"text": text})
+
+    backend = backends.backend("local-container" if name == backends.AUTO else name)
+    try:
+        if reason := backend.available():
+            raise BackendUnavailable(reason, hint=backend.hint)
+        return backend, backend.prepare(program, report)
+    except (BackendUnavailable, ImageNotFound) as error:
+        if name != backends.AUTO:
+            raise
+        if program.foreign:
+            error.hint += "\nCode that is not your own runs in a container only."
+            raise
+        notice = f"No container ({error.message}) This runs as a process on this machine instead."
+        store.append_event(run.id, "notice", {"text": notice})
+        return backends.backend(FALLBACK), program
+
+
+def dress(store: Store, run: Run, backend: Backend, program: Program) -> Program:
+    """Give a program its environment, its interpreter and the options of its place."""
+    args = run.spec.resource_args
+    if run.queue is not None:
+        args = merge(store.queue_config(run.queue)[1].get("resource_args", {}), args)
+    python = _python(run) if backend.inherits else "python3"
+    return program.evolve(
+        command=tuple(python if word == PYTHON else word for word in program.command),
+        env=environment.variables(run, program.image),
+        options=environment.substitute(args.get(backend.name, {}), run, program.image),
+        secrets=run.spec.secrets,
+    )
+
+
+def preview(store: Store, spec: LaunchSpec, keep: Snapshots) -> dict[str, Any]:
+    """Give exactly what executing a spec would start here now, doing none of it.
+
+    Parameters
+    ----------
+    keep : Snapshots
+        Where the spec's files are kept.
+
+    Raises
+    ------
+    SpecError, Unsupported
+    """
+    program = sources.program(spec, keep)
+    run = Run(
+        id=spec.run_id or "dry-run",
+        spec_json=spec.to_json(),
+        state=State.LEASED,
+        created=0.0,
+        entity=spec.entity,
+        project=spec.project,
+        name=spec.name,
+    )
+    name = spec.resource or "local-container"
+    backend = backends.backend("local-container" if name == backends.AUTO else name)
+    if name == backends.AUTO and backend.available():
+        backend = backends.backend(FALLBACK)
+    return backend.describe(dress(store, run, backend, program), run)
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another; neither is changed."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _follow(store: Store, run: Run, owner: str, claim: Claim) -> None:
+    assert run.handle is not None
+    assert run.resource is not None
+    handle, backend = run.handle, backends.backend(run.resource)
+    if claim.adopted and not backend.find(handle):
+        reason = "its program is gone, and with it the exit code; the log is as far as it was read"
+        store.move(run.id, owner, State.CRASHED, Change(reason=reason))
+        return
+    if run.state is State.STARTING:
+        store.move(run.id, owner, State.RUNNING, Change())
+
+    def stop() -> None:
+        with contextlib.suppress(IllegalTransition, StoreError):
+            store.move(run.id, owner, State.STOPPING, Change())
+        try:
+            backend.stop(handle, run.spec.grace_s)
+        except BackendError as error:
+            with contextlib.suppress(StoreError):
+                store.append_event(run.id, "notice", {"text": f"Stopping failed: {error}"})
+
+    claim.stop_with(stop)
+    for frames in backend.attach(handle, store.log_position(run.id)):
+        store.append_log(run.id, owner, frames)
+    result = backend.result(handle)
+    state, reason = _outcome(result, stopped=claim.stopping)
+    store.move(run.id, owner, state, Change(reason=reason, exit_code=result.exit_code))
+
+
+def _outcome(result: Result, *, stopped: bool) -> tuple[State, str]:
+    if stopped:
+        return State.STOPPED, "stopped on request"
+    if result.exit_code is None:
+        return State.CRASHED, result.reason
+    if result.exit_code == 0:
+        return State.FINISHED, result.reason
+    return State.FAILED, result.reason or f"the program ended with exit code {result.exit_code}"
+
+
+def clear(store: Store, run_id: str) -> None:
+    """Remove what an ended run left at its backend. What cannot be removed now is tried later."""
+    run = store.find(run_id)
+    if run and run.state.terminal and run.handle and run.resource:
+        with contextlib.suppress(BackendError, StoreError):
+            backends.backend(run.resource).remove(run.handle)
+            store.clear_handle(run_id)
+
+
+def _python(run: Run) -> str:
+    """Give the submitter's own interpreter where this host has it, otherwise this process's."""
+    source = run.spec.source
+    asked = source.python if source else None
+    return asked if asked and Path(asked).exists() else sys.executable

@@ -1,0 +1,162 @@
+"""``jupyter launch``: the same launches, queues and runs from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._version import __version__
+from ..config import setting
+from ..errors import ConfigError, LaunchError, SpecError, Unsupported
+from ..execute import preview
+from ..handle import RunHandle
+from ..redact import findings
+from ..sources.base import InMemory
+from ..states import State
+from ..submit import launcher
+from . import options, report, request, text, verbs
+from .verbs import FAILED, OK
+
+USAGE = 2
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command line and give its exit code: 0 ok, 1 a run failed, 2 wrong usage.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The arguments, without the program's name.
+    """
+    try:
+        if words and words[0] in _SUBMITS:
+            return _submit(words[0], words[1:])
+        arguments = _parser().parse_args(words)
+        code: int = arguments.verb(arguments)
+    except (SpecError, ConfigError, Unsupported) as error:
+        return _complain(error, USAGE)
+    except LaunchError as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stdout = None  # nobody reads on: not even the exit's flush
+        return OK
+    return code
+
+
+def _complain(error: LaunchError, code: int) -> int:
+    print(error, file=sys.stderr)
+    return code
+
+
+_SUBMITS = {
+    "run": "Launch a script, folder or image now and show its log. Arguments of the program go "
+    "after --.",
+    "add": "Put a script, folder or image on a queue. Arguments of the program go after --.",
+}
+
+
+def _submit(verb: str, words: Sequence[str]) -> int:
+    parser = options.parser(f"jupyter launch {verb}", _SUBMITS[verb])
+    parser.add_argument("--json", action="store_true", help="print the run as JSON")
+    parser.add_argument("--store", metavar="URL", help="store of runs")
+    asked = options.parse(parser, words)
+    if asked.help:
+        print(parser.format_help())
+        return OK
+    made = launcher(setting("store", given=asked.extra["store"]).value)
+    keep = InMemory() if asked.dry_run else made.store
+    spec = request.spec_of(asked, None, keep, {}, {})
+    if isinstance(keep, InMemory):
+        print(text.dry_run(spec, preview(made.store, spec, keep)))
+        return OK
+    for field in findings(spec.to_dict()):
+        print(f"{field} looks like a secret; better: --secret NAME", file=sys.stderr)
+    handle = made.add(spec) if verb == "add" else made.launch(spec)
+    return _show(handle, asked, wait=verb == "run" if asked.wait is None else asked.wait)
+
+
+def _show(handle: RunHandle, asked: options.Request, *, wait: bool) -> int:
+    as_json = asked.extra["json"]
+    if wait:
+        if as_json:
+            handle.wait()
+        else:
+            text.stream(handle)
+    elif handle.run.queue is None:
+        _hand_over(handle)
+    if as_json:
+        print(report.as_json(report.plain(handle.run)))
+    elif not wait:
+        print(handle.id)
+    return verbs.code(handle.status) if wait else OK
+
+
+def _hand_over(handle: RunHandle) -> None:
+    """Leave a run that this process started to one that stays."""
+    handle.store.wait(handle.id, lambda run: run.state is State.RUNNING or run.state.terminal)
+    command = [sys.executable, "-m", "jupyter_launch", "attach", handle.id]
+    subprocess.Popen(
+        [*command, "--store", handle.store.url],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+_VERBS: dict[str, tuple[Verb, str]] = {
+    "list": (verbs.list_runs, "runs, newest first"),
+    "show": (verbs.show_run, "all that is known of a run"),
+    "logs": (verbs.logs, "a run's log so far"),
+    "attach": (verbs.attach, "a run's log from its first byte, followed to its end"),
+    "stop": (verbs.stop, "stop runs, and wait until they are stopped"),
+    "agent": (verbs.agent, "claim runs from queues and execute them"),
+}
+_READS = {"list", "show", "logs", "attach", "agent"}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jupyter launch", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    subs = parser.add_subparsers(metavar="VERB", required=True)
+    for verb, about in _SUBMITS.items():
+        subs.add_parser(verb, help=about.partition(".")[0])
+    made = {}
+    for name, (verb_function, about) in _VERBS.items():
+        made[name] = _verb(subs, name, verb_function, about, reads=name in _READS)
+    made["list"].add_argument("--state", choices=[state.value for state in State])
+    made["list"].add_argument("-q", "--queue", metavar="NAME")
+    made["list"].add_argument("-n", "--limit", type=int, default=50, help="how many (50)")
+    for name in ("show", "logs", "attach"):
+        made[name].add_argument("id", help="id of the run")
+    made["logs"].add_argument("-f", "--follow", action="store_true", help="to the run's end")
+    made["stop"].add_argument("ids", nargs="+", metavar="ID")
+    agent = made["agent"]
+    agent.add_argument("-q", "--queue", action="append", dest="queues", metavar="NAME")
+    agent.add_argument("-j", "--max-jobs", type=int, default=1, help="runs at once (1)")
+    agent.add_argument(
+        "--idle", type=float, metavar="SECONDS", help="end after so long without work"
+    )
+    queues = subs.add_parser("queue", help="make and list queues").add_subparsers(required=True)
+    create = _verb(queues, "create", verbs.create_queue, "make a queue", reads=False)
+    create.add_argument("name")
+    create.add_argument("-r", "--resource", default="local-container")
+    _verb(queues, "list", verbs.list_queues, "all queues", reads=True)
+    return parser
+
+
+def _verb(subs: Any, name: str, verb: Verb, about: str, *, reads: bool) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = subs.add_parser(name, help=about, description=about)
+    made.set_defaults(verb=verb)
+    made.add_argument("--store", metavar="URL", help="store of runs")
+    made.add_argument("-e", "--entity", metavar="NAME", help="owner of the queues")
+    if reads:
+        made.add_argument("--json", action="store_true", help="print JSON")
+    return made

@@ -1,0 +1,70 @@
+"""From what was typed to a launch spec, the same for the magics and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..config import setting
+from ..errors import SpecError
+from ..sources.base import Snapshots
+from ..sources.code import from_cell, from_path
+from ..spec import LaunchSpec
+from .options import Request
+from .values import mapping
+
+
+def spec_of(
+    request: Request,
+    cell: str | None,
+    keep: Snapshots,
+    defaults: Mapping[str, str | None],
+    where: Mapping[str, str | None],
+) -> LaunchSpec:
+    """Make the spec that a request means.
+
+    Parameters
+    ----------
+    request : Request
+        What was typed.
+    cell : str, optional
+        The body of the cell.
+    keep : Snapshots
+        Where the submitter's files are kept.
+    defaults : mapping
+        Settings of the front end (such as ``%config``); other settings are looked up.
+    where : mapping
+        ``notebook`` and ``cell``: where the request was typed.
+
+    Raises
+    ------
+    SpecError, ConfigError
+    """
+    data = dict(request.spec)
+    if cell is not None and request.spec_body:
+        data = {**mapping(cell, "--spec", "The cell"), **data}
+    elif cell is not None:
+        if request.path is not None:
+            raise SpecError(
+                f"A cell and a path ({request.path!r}) cannot be launched together.",
+                hint=f"To bring files along: --include {request.path}",
+                field="path",
+            )
+        data["source"] = from_cell(cell, request.include, keep, **where).model_dump(mode="json")
+    elif request.path is not None:
+        data["source"] = from_path(request.path, request.include, keep).model_dump(mode="json")
+    elif request.include:
+        raise SpecError("--include goes with a cell, a script or a folder.", field="include")
+    return LaunchSpec.from_dict(_with_defaults(data, defaults))
+
+
+def _with_defaults(data: dict[str, Any], defaults: Mapping[str, str | None]) -> dict[str, Any]:
+    own = "source" in data
+    for name in ("entity", "project", *(["resource"] if own else [])):
+        if data.get(name) is None:
+            data[name] = setting(name, given=defaults.get(name)).value
+    docker = data.get("docker") or {}
+    if own and not docker.get("docker_image"):
+        image = setting("image", given=defaults.get("image")).value
+        data["docker"] = {**docker, "docker_image": image}
+    return data

@@ -1,0 +1,118 @@
+"""Holding runs: keeping their leases alive, and hearing when they are to be stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+from .errors import RunStopped, StoreError
+from .owner import new_owner
+from .runs import Run
+from .stores.base import LEASE_S, Store
+
+
+class Claim:
+    """One held run, as the thread that executes it sees it.
+
+    Parameters
+    ----------
+    adopted : bool
+        Whether somebody else held the run before.
+    """
+
+    def __init__(self, *, adopted: bool) -> None:
+        self.adopted = adopted
+        self.stopping = False
+        self._stopper: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise `RunStopped` if the run is to be stopped."""
+        if self.stopping:
+            raise RunStopped
+
+    def stop(self) -> None:
+        """Stop the run, now or as soon as it can be stopped; once, and in a thread of its own."""
+        with self._lock:
+            first, self.stopping = not self.stopping, True
+            if first and self._stopper:
+                threading.Thread(target=self._stopper, name="launch-stop", daemon=True).start()
+
+    def stop_with(self, stopper: Callable[[], None]) -> None:
+        """Say how the run is stopped from now on; called at once if that was asked before."""
+        with self._lock:
+            self._stopper = stopper
+            if self.stopping:
+                threading.Thread(target=stopper, name="launch-stop", daemon=True).start()
+
+
+class Keeper:
+    """Renews the leases of this process, in one thread, and passes stop requests on.
+
+    Parameters
+    ----------
+    store : Store
+        Where the runs are.
+    take : callable
+        Called with each run that this process holds but nobody here executes: one just taken over
+        from a dead owner, or one whose thread gave up because the store could not be written.
+    """
+
+    def __init__(self, store: Store, take: Callable[[Run], None]) -> None:
+        self.owner = new_owner()
+        self._store = store
+        self._take = take
+        self._claims: dict[str, Claim] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._listener = store.listen(self.owner)
+        self._thread = threading.Thread(target=self._run, name="launch-lease", daemon=True)
+        self._thread.start()
+
+    def hold(self, run: Run, *, adopted: bool) -> Claim | None:
+        """Count a run as executed here; ``None`` if it already is."""
+        with self._lock:
+            if run.id in self._claims:
+                return None
+            self._claims[run.id] = claim = Claim(adopted=adopted)
+        if run.stop_requested:
+            claim.stop()
+        return claim
+
+    def release(self, run_id: str) -> None:
+        """Count a run as no longer executed here."""
+        with self._lock:
+            self._claims.pop(run_id, None)
+
+    def held(self) -> int:
+        """Count the runs executed here."""
+        return len(self._claims)
+
+    def sweep(self) -> None:
+        """Take over what dead owners left."""
+        for run in self._store.sweep(self.owner):
+            self._take(run)
+
+    def close(self) -> None:
+        """Stop renewing. Runs go on; whoever looks next takes them over."""
+        self._closed = True
+        self._listener.ring()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        with self._listener:
+            while not self._closed:
+                # A store that cannot be written now is tried again at the next beat.
+                with contextlib.suppress(StoreError):
+                    self._beat()
+                self._listener.wait(LEASE_S / 3)
+
+    def _beat(self) -> None:
+        for run in self._store.renew(self.owner):
+            claim = self._claims.get(run.id)
+            if claim is None:
+                self._take(run)
+            elif run.stop_requested:
+                claim.stop()
+        self.sweep()

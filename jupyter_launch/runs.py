@@ -1,0 +1,106 @@
+"""The records that cross every boundary beside the spec: `Run` and `Event`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import secrets
+import string
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .states import State
+
+if TYPE_CHECKING:
+    from .spec import LaunchSpec
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What may stand for a run's id: it becomes part of file, container and process names."""
+
+
+def new_id() -> str:
+    """Make a run id of eight lower-case letters and digits, as W&B does."""
+    alphabet = string.ascii_lowercase + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(8))
+
+
+class Queue(NamedTuple):
+    """The name of a queue: who owns it and what it is called."""
+
+    entity: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.name}"
+
+
+class LogPosition(NamedTuple):
+    """How many bytes of a run's log are stored, per stream of the program."""
+
+    stdout: int = 0
+    stderr: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of both streams together: the offset at which the next byte is stored."""
+        return self.stdout + self.stderr
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a spec, as the store records it. Times are Unix seconds.
+
+    `reason` says in a few words why the run is in its state; `owner` is the process that holds
+    the lease; `handle` is the text by which the backend finds the program again.
+    """
+
+    id: str
+    spec_json: str
+    state: State
+    created: float
+    entity: str | None = None
+    project: str | None = None
+    name: str | None = None
+    queue: Queue | None = None
+    priority: int = 2
+    resource: str | None = None
+    owner: str | None = None
+    handle: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    parent: str | None = None
+    stop_requested: bool = False
+
+    @cached_property
+    def spec(self) -> LaunchSpec:
+        """What was asked for."""
+        # Parsed on demand: listing runs must not pay for validating every spec.
+        from .spec import LaunchSpec  # noqa: PLC0415
+
+        return LaunchSpec.from_json(self.spec_json)
+
+    def evolve(self, **changes: Any) -> Run:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def seconds(self, now: float) -> float | None:
+        """How long the program has run, or ran, in seconds; ``None`` before it started."""
+        return None if self.started is None else (self.ended or now) - self.started
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a run, numbered from 1 in order.
+
+    Kinds: ``state`` (data: state, reason, exit_code), ``notice`` (text the user must see),
+    ``progress`` (text: what a run that is not running yet is doing).
+    """
+
+    run_id: str
+    seq: int
+    at: float
+    kind: str
+    data: dict[str, Any]

@@ -1,0 +1,185 @@
+"""The submitter's own code as a source: a cell's body, or a snapshot of a script or folder."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import shlex
+import sys
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SpecError
+from ..program import Program
+from ..spec import Source
+from . import snapshot
+
+if TYPE_CHECKING:
+    from ..spec import LaunchSpec
+    from .base import Snapshots
+
+CELL_FILE = "cell"
+PYTHON = "{python}"
+"""Stands for the interpreter until the backend is known: the image's, or the submitter's own."""
+
+
+def from_cell(body: str, include: Sequence[str], keep: Snapshots, **where: str | None) -> Source:
+    """Take a cell's body as a source.
+
+    Parameters
+    ----------
+    body : str
+        The whole text; a first line ``#!/bin/sh`` chooses another interpreter than Python.
+    include : sequence of str
+        Files and folders that come along.
+    keep : Snapshots
+        Where they are kept.
+    **where : str, optional
+        ``notebook`` and ``cell``: where the cell stands.
+
+    Raises
+    ------
+    SpecError
+        When the cell is empty, is no Python, or a file is not there.
+    """
+    if not body.strip():
+        raise SpecError("The cell is empty: there is nothing to launch.", field="source")
+    if not body.startswith("#!"):
+        _check_python(body)
+    files = keep.put_snapshot(snapshot.pack(_included(include))) if include else None
+    return Source(
+        kind="cell", body=body, snapshot=files, include=tuple(include), **where, **_interpreter()
+    )
+
+
+def from_path(text: str, include: Sequence[str], keep: Snapshots) -> Source:
+    """Take a script or folder as a source, with its content as it is now.
+
+    Raises
+    ------
+    SpecError
+        When it is not there, too large, or leads out of itself.
+    """
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise SpecError(
+            f"There is no script or folder {text!r} in {Path.cwd()}.",
+            hint="Check the path, or name an image with -d IMAGE.",
+            field="path",
+        )
+    if path.is_dir():
+        files = [*snapshot.tree(path), *_included(include)]
+        main = "main.py" if (path / "main.py").is_file() else None
+    else:
+        files = [(path.name, path), *_included(include)]
+        main = path.name
+    kept = keep.put_snapshot(snapshot.pack(files))
+    return Source(
+        kind="path", path=text, main=main, snapshot=kept, include=tuple(include), **_interpreter()
+    )
+
+
+def _interpreter() -> dict[str, str]:
+    return {"python": sys.executable, "python_version": "{}.{}".format(*sys.version_info)}
+
+
+def _check_python(body: str) -> None:
+    try:
+        compile(body, "<cell>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        hint = "Magics and !commands do not work in a launched cell; a first line #!/bin/sh makes "
+        raise SpecError(
+            f"Line {error.lineno} of the cell is not Python: {error.msg}: {line}",
+            hint=f"{hint}it a shell script.",
+            field="source.body",
+        ) from error
+    except ValueError as error:  # a NUL character
+        raise SpecError(f"The cell is not Python: {error}.", field="source.body") from error
+
+
+def _included(paths: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    for text in paths:
+        path = Path(text).expanduser()
+        outside = path.is_absolute() or ".." in path.parts
+        name = path.name if outside else path.as_posix()
+        if path.is_dir():
+            yield from ((f"{name}/{inner}", file) for inner, file in snapshot.tree(path))
+        elif path.is_file():
+            yield name, path
+        else:
+            raise SpecError(
+                f"There is no file or folder {text!r} to include in {Path.cwd()}.", field="include"
+            )
+
+
+def program(spec: LaunchSpec, snapshots: Snapshots) -> Program:
+    """Make the program of a cell, script or folder.
+
+    Raises
+    ------
+    SpecError
+        When there is no telling what to run.
+    StoreError
+        When the stored files are gone.
+    """
+    source = spec.source
+    assert source is not None
+    files = snapshots.get_snapshot(source.snapshot) if source.snapshot else None
+    if source.body is not None:
+        files = _with_cell(files, cell_name(source.body), source.body)
+    return Program(
+        command=spec.overrides.entry_point or _command(source),
+        args=spec.overrides.args,
+        image=spec.image or default_image(source),
+        archive=files,
+        grace_s=spec.grace_s,
+    )
+
+
+def default_image(source: Source) -> str:
+    """Name the image code runs in when none is asked for: the submitter's version of Python."""
+    version = source.python_version or f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return f"python:{version}-slim"
+
+
+def cell_name(body: str) -> str:
+    """Name the file a cell's body becomes."""
+    return CELL_FILE if body.startswith("#!") else f"{CELL_FILE}.py"
+
+
+def interpreter(first_line: str) -> tuple[str, ...]:
+    """Give the argument vector of a shebang line, without arguments for plain Python."""
+    words = shlex.split(first_line.removeprefix("#!"))
+    if not words:
+        raise SpecError("The first line '#!' names no interpreter.", field="source.body")
+    return tuple(words)
+
+
+def _command(source: Source) -> tuple[str, ...]:
+    if source.body is not None:
+        if source.body.startswith("#!"):
+            return (*interpreter(source.body.partition("\n")[0]), CELL_FILE)
+        return (PYTHON, cell_name(source.body))
+    if source.main is None:
+        raise SpecError(
+            f"The folder {source.path} has no main.py, so there is no telling what to run in it.",
+            hint='Name the command: -E "python train.py"',
+            field="entry_point",
+        )
+    suffix = posixpath.splitext(source.main)[1]
+    if suffix == ".py":
+        return (PYTHON, source.main)
+    return ("/bin/sh", source.main) if suffix == ".sh" else (f"./{source.main}",)
+
+
+def _with_cell(files: bytes | None, name: str, body: str) -> bytes:
+    out = io.BytesIO(files or b"")
+    with tarfile.open(fileobj=out, mode="a" if files else "w") as tar:
+        data = body.encode("utf-8", "surrogatepass")
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(data), 0o644
+        tar.addfile(entry, io.BytesIO(data))
+    return out.getvalue()

@@ -1,0 +1,318 @@
+"""`LaunchSpec`: what to run, in the field names of W&B's launch spec.
+
+The metadata on the fields (`Option`) is the one table from which the magics, the command line and
+the forms make their arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from .errors import SpecError
+from .runs import ID_PATTERN
+
+PRIORITIES = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+"""W&B's words for the priority of a queued run; a lower number is taken first."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a field is spelt as an argument.
+
+    Parameters
+    ----------
+    flags : tuple of str
+        Its spellings, short one first.
+    metavar : str
+        What stands for the value in the help.
+    read : str
+        How text becomes the value: ``text``, ``words`` (shell-like splitting), ``mapping`` (YAML
+        or JSON, inline or from a file), ``pairs`` (``key=value ...``, values in YAML),
+        ``strings`` (``NAME=value ...``, values stay text), ``list``, ``number``, ``priority``.
+    """
+
+    flags: tuple[str, ...]
+    metavar: str = "TEXT"
+    read: str = "text"
+
+
+def opt(*flags: str, metavar: str = "TEXT", read: str = "text") -> Option:
+    """Spell an `Option` in one line."""
+    return Option(flags, metavar, read)
+
+
+class Part(BaseModel):
+    """A frozen piece of a spec that refuses names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Docker(Part):
+    """The image part of a spec."""
+
+    docker_image: Annotated[str | None, opt("-d", "--docker-image", metavar="IMAGE")] = Field(
+        None, description="image to run, or to run the code in"
+    )
+    user_id: int | None = None
+
+
+class Git(Part):
+    """The git part of a spec."""
+
+    version: Annotated[str | None, opt("-g", "--git-version", metavar="REF")] = Field(
+        None, description="commit, tag or branch of the git source"
+    )
+    repo: str | None = None
+
+
+class Overrides(Part):
+    """What one launch changes about its source."""
+
+    args: tuple[str, ...] = ()
+    run_config: Annotated[
+        dict[str, Any], opt("-c", "--config", metavar="FILE|JSON|$VAR", read="mapping")
+    ] = Field(default_factory=dict, description="run config, given to the program as WANDB_CONFIG")
+    entry_point: Annotated[
+        tuple[str, ...], opt("-E", "--entry-point", metavar="COMMAND", read="words")
+    ] = Field((), description="command to run instead of the source's own")
+    artifacts: dict[str, Any] = Field(default_factory=dict)
+    files: dict[str, Any] = Field(default_factory=dict)
+    dockerfile: str | None = None
+    working_dir: str | None = None
+
+
+class Source(Part):
+    """The submitter's own code: a notebook cell, or a script or folder.
+
+    `body` is a cell's text, whole. `snapshot` names the stored copy of the files (a script, a
+    folder, a cell's included files); `main` is the file in it that is run. `python` is the
+    submitter's interpreter, which a run on the submitter's own host uses.
+    """
+
+    kind: Literal["cell", "path"]
+    body: str | None = None
+    main: str | None = None
+    path: str | None = None
+    snapshot: str | None = None
+    include: tuple[str, ...] = ()
+    python: str | None = None
+    python_version: str | None = None
+    notebook: str | None = None
+    cell: str | None = None
+
+
+class LaunchSpec(Part):
+    """What to run. Frozen; JSON in, JSON out.
+
+    Errors: `SpecError`, naming the field, from every constructor.
+    """
+
+    source: Source | None = None
+    uri: Annotated[str | None, opt("-u", "--uri", metavar="URI")] = Field(
+        None, description="git repository to run"
+    )
+    job: Annotated[str | None, opt("-j", "--job", metavar="JOB")] = Field(
+        None, description="job to run: entity/project/name:alias"
+    )
+    docker: Docker = Docker()
+    image_uri: str | None = None
+    overrides: Overrides = Overrides()
+    git: Git = Git()
+    queue: Annotated[str | None, opt("-q", "--queue", metavar="NAME")] = Field(
+        None, description="queue to put the run on"
+    )
+    queue_entity: str | None = None
+    priority: Annotated[
+        int, opt("-P", "--priority", metavar="|".join(PRIORITIES), read="priority")
+    ] = Field(2, ge=0, le=3, description="how soon the run is taken from its queue")
+    name: Annotated[str | None, opt("-n", "--name")] = Field(
+        None, description="name of the run, for people"
+    )
+    entity: Annotated[str | None, opt("-e", "--entity", metavar="NAME")] = Field(
+        None, description="user or team the run belongs to"
+    )
+    project: Annotated[str | None, opt("-p", "--project", metavar="NAME")] = Field(
+        None, description="project the run belongs to"
+    )
+    resource: Annotated[str | None, opt("-r", "--resource", metavar="NAME")] = Field(
+        None, description="where to run: auto, local-container, local-process"
+    )
+    resource_args: Annotated[
+        dict[str, dict[str, Any]],
+        opt("-R", "--resource-args", metavar="FILE|JSON|$VAR", read="mapping"),
+    ] = Field(
+        default_factory=dict,
+        description="options of the resource, such as {local-container: {memory: 2g}}",
+    )
+    template_variables: Annotated[
+        dict[str, Any], opt("-v", "--set-var", metavar="KEY=VALUE", read="pairs")
+    ] = Field(default_factory=dict, description="values for the queue's template variables")
+    env: Annotated[dict[str, str], opt("--env", metavar="NAME=VALUE", read="strings")] = Field(
+        default_factory=dict, description="environment of the program; for secrets use --secret"
+    )
+    secrets: Annotated[tuple[str, ...], opt("--secret", metavar="NAME", read="list")] = Field(
+        (), description="environment variables to hand over at start, by name, never stored"
+    )
+    requirements: Annotated[
+        tuple[str, ...], opt("--requirements", metavar="REQUIREMENT", read="list")
+    ] = Field((), description="Python packages the program needs")
+    build: bool = False
+    registry: dict[str, Any] = Field(default_factory=dict)
+    builder: dict[str, Any] = Field(default_factory=dict)
+    python_version: str | None = None
+    run_id: Annotated[str | None, opt("--run-id", metavar="ID")] = Field(
+        None, description="id of the run; default: eight random letters and digits"
+    )
+    author: str | None = None
+    sweep_id: str | None = None
+    grace_s: Annotated[float, opt("--grace", metavar="SECONDS", read="number")] = Field(
+        10.0, ge=0, description="seconds between asking a stopped program to end and killing it"
+    )
+
+    @field_validator("run_id")
+    @classmethod
+    def _check_run_id(cls, value: str | None) -> str | None:
+        if value is not None and not ID_PATTERN.fullmatch(value):
+            raise ValueError("a run id is 1 to 64 letters, digits, '-' or '_'")
+        return value
+
+    @field_validator("env", "secrets")
+    @classmethod
+    def _check_names(cls, value: Any) -> Any:
+        for name in value:
+            if not name or "=" in name or "\0" in name:
+                raise ValueError(f"{name!r} cannot be the name of an environment variable")
+            if isinstance(value, dict) and "\0" in value[name]:
+                raise ValueError(f"the value of {name} has a NUL character")
+        return value
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> LaunchSpec:
+        """Make a spec from a mapping, which is not kept and not changed.
+
+        Parameters
+        ----------
+        data : mapping
+            Field names and values as in the JSON form.
+
+        Raises
+        ------
+        SpecError
+            Naming the first field that is wrong.
+        """
+        try:
+            text = json.dumps(data, allow_nan=True)
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"The launch spec has a value that is no JSON: {error}.") from error
+        return cls.from_json(text)
+
+    @classmethod
+    def from_json(cls, text: str) -> LaunchSpec:
+        """Make a spec from its JSON text. Raises `SpecError`."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise _spec_error(error) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON form as a new mapping, without the fields that have their default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def to_json(self) -> str:
+        """Give the JSON form as text; `from_json` makes an equal spec of it."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def evolve(self, **changes: Any) -> LaunchSpec:
+        """Return a copy with some fields changed, checked anew."""
+        return self.from_dict({**self.to_dict(), **_plain(changes)})
+
+    @property
+    def image(self) -> str | None:
+        """The image the spec names, if it does."""
+        return self.docker.docker_image or self.image_uri
+
+    @property
+    def kind(self) -> str:
+        """Where the program comes from: ``cell``, ``path``, ``git``, ``job`` or ``image``.
+
+        Raises
+        ------
+        SpecError
+            When the spec names no source, or two that exclude each other.
+        """
+        named = {
+            "cell": self.source is not None and self.source.kind == "cell",
+            "path": self.source is not None and self.source.kind == "path",
+            "git": self.uri is not None,
+            "job": self.job is not None,
+        }
+        kinds = [kind for kind, given in named.items() if given]
+        if self.image and "job" in kinds:
+            raise SpecError(
+                "Exactly one of job and docker_image can be launched, and both were given: "
+                f"job {self.job!r} and image {self.image!r}.",
+                hint="Leave one of them out; a job knows its own image.",
+                field="job",
+            )
+        if len(kinds) > 1:
+            raise SpecError(
+                f"Exactly one source can be launched, and {' and '.join(kinds)} were given.",
+                hint="Leave out all but one of them.",
+                field="source",
+            )
+        if not kinds and not self.image:
+            raise SpecError(
+                "There is nothing to launch: exactly one of job and docker_image (or a cell, a "
+                "script, a uri) must be given, and none was.",
+                hint="Name an image with -d IMAGE, a script by its path, or launch a cell with "
+                "%%launch.",
+                field="docker_image",
+            )
+        return kinds[0] if kinds else "image"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _spec_error(error: ValidationError) -> SpecError:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    field = ".".join(path) or "spec"
+    if first["type"] == "extra_forbidden":
+        known = _names_beside(path)
+        close = difflib.get_close_matches(path[-1], known, n=1)
+        advice = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known))}."
+        return SpecError(f"The launch spec has no field {field!r}.", hint=advice, field=field)
+    if first["type"] == "json_invalid":
+        return SpecError(f"The launch spec is not JSON: {first['msg']}.", field="spec")
+    what = first["msg"].removeprefix("Value error, ")
+    return SpecError(f"{field}: {what}.", field=field)
+
+
+def _names_beside(path: list[str]) -> list[str]:
+    model: Any = LaunchSpec
+    for part in path[:-1]:
+        model = {"docker": Docker, "git": Git, "overrides": Overrides, "source": Source}.get(part)
+    return list(model.model_fields) if model else []
+
+
+def options(model: type[Part] = LaunchSpec, path: str = "") -> Iterator[tuple[str, Option, str]]:
+    """Walk the option table: the dotted path of each field that has an `Option`, it, and help."""
+    for name, info in model.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, Part):
+            yield from options(inner, f"{path}{name}.")
+        for mark in info.metadata:
+            if isinstance(mark, Option):
+                yield f"{path}{name}", mark, info.description or ""

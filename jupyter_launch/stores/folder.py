@@ -1,0 +1,110 @@
+"""The files beside an embedded store: logs, snapshots of code, and the bells."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ..bell import Bell, ring
+from ..errors import StoreError, StoreUnavailable
+from ..runs import LogPosition
+from . import log_file
+
+
+class Folder:
+    """A folder for this user's eyes only.
+
+    Parameters
+    ----------
+    path : Path
+        Made if need be, with ``logs``, ``snapshots`` and ``bells`` in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writers: dict[str, log_file.LogWriter] = {}
+        self._lock = threading.Lock()
+        try:
+            for part in (path, path / "logs", path / "snapshots", path / "bells"):
+                part.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The store's folder {path} cannot be made: {error.strerror}."
+            ) from error
+
+    def log(self, run_id: str) -> Path:
+        """Name a run's log file."""
+        return self._path / "logs" / f"{run_id}.log"
+
+    def append(
+        self, run_id: str, frames: Iterable[tuple[int, bytes]], may: Callable[[], None]
+    ) -> None:
+        """Add to a run's log, if `may` does not raise."""
+        try:
+            with self._lock:
+                if run_id not in self._writers:
+                    self._writers[run_id] = log_file.LogWriter(self.log(run_id))
+                writer = self._writers[run_id]
+            writer.append(frames, may)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The log {self.log(run_id)} cannot be written: {error.strerror}.",
+                hint="The program goes on, and its output is fetched once there is space again.",
+            ) from error
+
+    def read(self, run_id: str, offset: int, limit: int) -> bytes:
+        """Give a part of a run's log."""
+        return log_file.read(self.log(run_id), offset, limit)
+
+    def position(self, run_id: str) -> LogPosition:
+        """Say how much of each stream of a run's log is there."""
+        return log_file.position(self.log(run_id))
+
+    def forget(self, run_id: str) -> None:
+        """Put a run's log on the disk and stop writing to it."""
+        with self._lock:
+            writer = self._writers.pop(run_id, None)
+        if writer:
+            writer.close()
+
+    def close(self) -> None:
+        """Stop writing to all logs."""
+        for run_id in list(self._writers):
+            self.forget(run_id)
+
+    def put_snapshot(self, data: bytes) -> str:
+        """Keep bytes under a name that follows from them; the same bytes are kept once."""
+        name = hashlib.sha256(data).hexdigest()
+        path = self._path / "snapshots" / name
+        if path.exists():
+            return name
+        part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+        try:
+            part.touch(mode=0o600)
+            part.write_bytes(data)
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StoreUnavailable(
+                f"The snapshot {path} cannot be written: {error.strerror}.",
+                hint="Nothing was launched. Free some space and try again.",
+            ) from error
+        return name
+
+    def get_snapshot(self, name: str) -> bytes:
+        """Give back the bytes kept under that name."""
+        try:
+            return (self._path / "snapshots" / name).read_bytes()
+        except OSError as error:
+            raise StoreError(f"The stored files {name[:12]} are gone from {self._path}.") from error
+
+    def listen(self, topic: str) -> Bell:
+        """Listen to a topic."""
+        return Bell(self._path / "bells", topic)
+
+    def ring(self, topic: str) -> None:
+        """Wake those who listen to a topic."""
+        ring(self._path / "bells", topic)

@@ -1,0 +1,162 @@
+-- The embedded store's statements. Times are Unix seconds; queues are written entity/name.
+
+-- name: schema
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    spec_json TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created REAL NOT NULL,
+    entity TEXT,
+    project TEXT,
+    name TEXT,
+    queue TEXT,
+    priority INTEGER NOT NULL,
+    secrets TEXT NOT NULL,
+    resource TEXT,
+    owner TEXT,
+    lease_until REAL,
+    handle TEXT,
+    started REAL,
+    ended REAL,
+    exit_code INTEGER,
+    reason TEXT NOT NULL DEFAULT '',
+    parent TEXT,
+    stop_requested INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_pending ON runs (queue, priority, seq) WHERE state = 'pending';
+CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
+CREATE INDEX runs_left ON runs (ended) WHERE handle IS NOT NULL;
+CREATE INDEX runs_by_state ON runs (state, seq);
+CREATE INDEX runs_by_queue ON runs (queue, seq) WHERE queue IS NOT NULL;
+CREATE TABLE events (
+    run_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE queues (
+    queue TEXT PRIMARY KEY,
+    resource TEXT NOT NULL,
+    config TEXT NOT NULL,
+    created REAL NOT NULL
+);
+CREATE TABLE agents (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    queues TEXT NOT NULL,
+    max_jobs INTEGER NOT NULL,
+    started REAL NOT NULL,
+    heartbeat REAL NOT NULL,
+    status TEXT NOT NULL
+);
+PRAGMA user_version = 1;
+
+-- name: insert_run
+INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
+                  resource, owner, lease_until, parent)
+VALUES (:id, :spec_json, :state, :now, :entity, :project, :name, :queue, :priority, :secrets,
+        :resource, :owner, :lease_until, :parent)
+RETURNING *;
+
+-- name: next_pending
+SELECT id, priority, seq FROM runs
+WHERE state = 'pending' AND queue = :queue
+  AND (secrets = '[]' OR NOT EXISTS (
+    SELECT 1 FROM json_each(runs.secrets) AS asked
+    WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
+ORDER BY priority, seq LIMIT 1;
+
+-- name: lease
+UPDATE runs SET state = 'leased', owner = :owner, lease_until = :lease_until, reason = ''
+WHERE id = :id AND state = 'pending' RETURNING *;
+
+-- name: renew
+UPDATE runs SET lease_until = :lease_until WHERE owner = :owner RETURNING *;
+
+-- name: owned
+SELECT * FROM runs WHERE owner IS NOT NULL;
+
+-- name: take_over
+UPDATE runs SET owner = :owner, lease_until = :lease_until
+WHERE id = :id AND owner = :before RETURNING *;
+
+-- name: back_to_queue
+UPDATE runs SET state = 'pending', owner = NULL, lease_until = NULL, reason = :reason
+WHERE id = :id AND owner = :before RETURNING *;
+
+-- name: get
+SELECT * FROM runs WHERE id = :id;
+
+-- name: owner
+SELECT owner FROM runs WHERE id = :id;
+
+-- name: move
+UPDATE runs SET state = :state, reason = :reason, started = coalesce(started, :started),
+    ended = :ended, exit_code = coalesce(:exit_code, exit_code), handle = coalesce(:handle, handle),
+    resource = coalesce(:resource, resource),
+    owner = CASE WHEN :held THEN owner END,
+    lease_until = CASE WHEN :held THEN lease_until END
+WHERE id = :id RETURNING *;
+
+-- name: leftovers
+SELECT * FROM runs WHERE handle IS NOT NULL AND ended < :before;
+
+-- name: clear_handle
+UPDATE runs SET handle = NULL WHERE id = :id AND ended IS NOT NULL;
+
+-- name: request_stop
+UPDATE runs SET stop_requested = 1 WHERE id = :id RETURNING *;
+
+-- name: list
+SELECT * FROM runs ORDER BY seq DESC LIMIT :limit;
+
+-- name: list_queue
+SELECT * FROM runs WHERE queue = :queue ORDER BY seq DESC LIMIT :limit;
+
+-- name: list_state
+SELECT * FROM runs WHERE state = :state ORDER BY seq DESC LIMIT :limit;
+
+-- name: ahead
+SELECT count(*) FROM runs AS other, runs AS mine
+WHERE mine.id = :id AND other.state = 'pending' AND other.queue = mine.queue
+  AND (other.priority, other.seq) < (mine.priority, mine.seq);
+
+-- name: delete_pending
+DELETE FROM runs WHERE id = :id AND state = 'pending' RETURNING id;
+
+-- name: delete_events
+DELETE FROM events WHERE run_id = :id;
+
+-- name: append_event
+INSERT INTO events (run_id, seq, at, kind, data)
+VALUES (:id, coalesce((SELECT max(seq) FROM events WHERE run_id = :id), 0) + 1, :now, :kind, :data)
+RETURNING *;
+
+-- name: events
+SELECT * FROM events WHERE run_id = :id AND seq > :after ORDER BY seq;
+
+-- name: create_queue
+INSERT INTO queues (queue, resource, config, created)
+VALUES (:queue, :resource, :config, :now)
+ON CONFLICT (queue) DO UPDATE SET resource = excluded.resource, config = excluded.config;
+
+-- name: get_queue
+SELECT * FROM queues WHERE queue = :queue;
+
+-- name: queues
+SELECT queue FROM queues ORDER BY queue;
+
+-- name: put_agent
+INSERT INTO agents (id, owner, queues, max_jobs, started, heartbeat, status)
+VALUES (:id, :owner, :queues, :max_jobs, :started, :heartbeat, :status)
+ON CONFLICT (id) DO UPDATE SET heartbeat = excluded.heartbeat, status = excluded.status;
+
+-- name: drop_agent
+DELETE FROM agents WHERE id = :id;
+
+-- name: agents
+SELECT * FROM agents ORDER BY started;

@@ -1,0 +1,309 @@
+"""The embedded store: one SQLite file, and one plain log file per run beside it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..bell import Bell
+from ..errors import IllegalTransition, LeaseLost, QueueNotFound, SpecError
+from ..owner import known_dead
+from ..runs import Event, LogPosition, Queue, Run, new_id
+from ..spec import LaunchSpec
+from ..states import OWNED, State, legal
+from .base import LEASE_S, NEW_WORK, Agent, Change, Store
+from .folder import Folder
+from .sqlite_file import SQLiteFile
+
+AGENT_ALIVE_S = 3 * LEASE_S
+
+
+class SQLiteStore(Store):
+    """Runs of one user on one machine.
+
+    Parameters
+    ----------
+    url : str
+        ``sqlite:///`` and the path of the file, relative or absolute (then with four slashes).
+        ``<file>.d/logs/<run id>.log`` is a run's log, ordinary text.
+    """
+
+    def __init__(self, url: str) -> None:
+        path = Path(url.removeprefix("sqlite:///")).expanduser().absolute()
+        self.url = f"sqlite:///{path}"
+        self._file = SQLiteFile(path)
+        self.id = self._file.about()["id"]
+        self._folder = Folder(path.with_name(path.name + ".d"))
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        spec: LaunchSpec,
+        *,
+        queue: Queue | None = None,
+        owner: str | None = None,
+        parent: str | None = None,
+    ) -> Run:
+        now = time.time()
+        run_id, state = spec.run_id or new_id(), State.LEASED if owner else State.PENDING
+        values = {
+            "id": run_id,
+            "spec_json": spec.to_json(),
+            "state": state,
+            "now": now,
+            "entity": spec.entity,
+            "project": spec.project,
+            "name": spec.name,
+            "queue": str(queue) if queue else None,
+            "priority": spec.priority,
+            "secrets": json.dumps(spec.secrets),
+            "resource": spec.resource,
+            "owner": owner,
+            "lease_until": now + LEASE_S if owner else None,
+            "parent": parent,
+        }
+        with self._file.transaction():
+            if queue is not None:
+                self.ensure_queue(queue)
+            if spec.run_id and self.find(spec.run_id):
+                raise SpecError(
+                    f"There is a run {spec.run_id!r} already.",
+                    hint="Leave run_id out for a fresh one.",
+                    field="run_id",
+                )
+            row = self._file.row("insert_run", **values)
+            self._state_event(run_id, state, "", None)
+        if queue is not None:
+            self._folder.ring(NEW_WORK)
+        assert row is not None
+        return _run(row)
+
+    def claim(self, queues: Sequence[Queue], owner: str, names: Iterable[str]) -> Run | None:
+        asked = json.dumps(sorted(names))
+        with self._file.transaction():
+            rows = [self._file.row("next_pending", queue=str(q), names=asked) for q in queues]
+            found = [(row["priority"], row["seq"], row["id"]) for row in rows if row]
+            if not found:
+                return None
+            lease = {"owner": owner, "lease_until": time.time() + LEASE_S}
+            row = self._file.row("lease", id=min(found)[2], **lease)
+            assert row is not None
+            self._state_event(row["id"], State.LEASED, "", None)
+        self._changed(row["id"])
+        return _run(row)
+
+    def renew(self, owner: str) -> list[Run]:
+        rows = self._file.rows("renew", owner=owner, lease_until=time.time() + LEASE_S)
+        return [_run(row) for row in rows]
+
+    def sweep(self, owner: str) -> list[Run]:
+        adopted = []
+        for row in self._file.rows("owned"):
+            now = time.time()
+            if row["owner"] == owner or not (row["lease_until"] < now or known_dead(row["owner"])):
+                continue
+            with self._file.transaction():
+                before = {"id": row["id"], "before": row["owner"]}
+                if row["state"] == State.LEASED and row["queue"] and not row["handle"]:
+                    reason = "its agent ended before it started; waiting for another"
+                    if self._file.row("back_to_queue", reason=reason, **before):
+                        self._state_event(row["id"], State.PENDING, reason, None)
+                        self._folder.ring(NEW_WORK)
+                    continue
+                lease = {"owner": owner, "lease_until": now + LEASE_S}
+                taken = self._file.row("take_over", **lease, **before)
+            if taken:
+                self._folder.forget(row["id"])
+                adopted.append(_run(taken))
+        return adopted
+
+    def move(self, run_id: str, owner: str | None, state: State, change: Change) -> Run:
+        now = time.time()
+        if state.terminal:
+            self._folder.forget(run_id)
+        with self._file.transaction():
+            before = self.get(run_id)
+            if before.owner != owner:
+                raise LeaseLost(f"Run {run_id} is not held by this process any more.")
+            if not legal(before.state, state):
+                raise IllegalTransition(f"Run {run_id} cannot go from {before.state} to {state}.")
+            row = self._file.row(
+                "move",
+                id=run_id,
+                state=state,
+                reason=change.reason,
+                handle=change.handle,
+                resource=change.resource,
+                exit_code=change.exit_code,
+                started=now if state is State.RUNNING else None,
+                ended=now if state.terminal else None,
+                held=state in OWNED,
+            )
+            self._state_event(run_id, state, change.reason, change.exit_code)
+        assert row is not None
+        self._changed(run_id)
+        if state is State.PENDING:
+            self._folder.ring(NEW_WORK)
+        return _run(row)
+
+    def leftovers(self, before: float) -> list[Run]:
+        return [_run(row) for row in self._file.rows("leftovers", before=before)]
+
+    def clear_handle(self, run_id: str) -> None:
+        self._file.rows("clear_handle", id=run_id)
+
+    def request_stop(self, run_id: str) -> Run:
+        with self._file.transaction():
+            run = self.get(run_id)
+            if run.state is State.PENDING:
+                run = self.move(run_id, None, State.STOPPED, Change("stopped before it started"))
+            elif not run.state.terminal and self._file.row("request_stop", id=run_id):
+                run = run.evolve(stop_requested=True)
+        if run.owner:
+            self._folder.ring(topic_of(run.owner))
+        self._changed(run_id)
+        return run
+
+    def find(self, run_id: str) -> Run | None:
+        row = self._file.row("get", id=run_id)
+        return _run(row) if row else None
+
+    def runs(
+        self, *, states: Iterable[State] = (), queue: Queue | None = None, limit: int = 50
+    ) -> list[Run]:
+        if queue is not None:
+            rows = self._file.rows("list_queue", queue=str(queue), limit=-1 if states else limit)
+        elif states:
+            rows = [
+                row for s in states for row in self._file.rows("list_state", state=s, limit=limit)
+            ]
+        else:
+            rows = self._file.rows("list", limit=limit)
+        wanted = set(states or State)
+        rows = sorted((r for r in rows if r["state"] in wanted), key=lambda r: -r["seq"])
+        return [_run(row) for row in rows[:limit]]
+
+    def ahead(self, run: Run) -> int:
+        row = self._file.row("ahead", id=run.id)
+        assert row is not None
+        count: int = row[0]
+        return count
+
+    def delete(self, run_id: str) -> bool:
+        with self._file.transaction():
+            gone = self._file.row("delete_pending", id=run_id)
+            if gone:
+                self._file.rows("delete_events", id=run_id)
+        self._changed(run_id)
+        return gone is not None
+
+    # -- events and logs -----------------------------------------------------------------------
+
+    def append_event(self, run_id: str, kind: str, data: Mapping[str, Any]) -> Event:
+        text = json.dumps(data, ensure_ascii=False)
+        row = self._file.row("append_event", id=run_id, kind=kind, data=text, now=time.time())
+        assert row is not None
+        self._changed(run_id)
+        return _event(row)
+
+    def _state_event(self, run_id: str, state: State, reason: str, exit_code: int | None) -> None:
+        data = {"state": state, "reason": reason, "exit_code": exit_code}
+        text = json.dumps(data, ensure_ascii=False)
+        self._file.rows("append_event", id=run_id, kind="state", data=text, now=time.time())
+
+    def events(self, run_id: str, after: int = 0) -> list[Event]:
+        return [_event(row) for row in self._file.rows("events", id=run_id, after=after)]
+
+    def append_log(self, run_id: str, owner: str, frames: Iterable[tuple[int, bytes]]) -> None:
+        def may() -> None:
+            row = self._file.row("owner", id=run_id)
+            if row is None or row["owner"] != owner:
+                raise LeaseLost(f"Run {run_id} is not held by this process any more.")
+
+        self._folder.append(run_id, frames, may)
+        self._changed(run_id)
+
+    def read_log(self, run_id: str, offset: int = 0, limit: int = 1 << 20) -> bytes:
+        return self._folder.read(run_id, offset, limit)
+
+    def log_position(self, run_id: str) -> LogPosition:
+        return self._folder.position(run_id)
+
+    # -- queues, agents, snapshots -------------------------------------------------------------
+
+    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> None:
+        values = {"resource": resource, "config": json.dumps(config), "now": time.time()}
+        self._file.rows("create_queue", queue=str(queue), **values)
+
+    def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
+        row = self._file.row("get_queue", queue=str(queue))
+        if row is None:
+            known = ", ".join(map(str, self.queues())) or "none yet"
+            raise QueueNotFound(
+                f"There is no queue {queue.name!r} of {queue.entity!r}. Queues: {known}.",
+                hint=f"Make it: jupyter launch queue create {queue.name} -e {queue.entity}",
+            )
+        return row["resource"], json.loads(row["config"])
+
+    def queues(self) -> list[Queue]:
+        return [_queue(row["queue"]) for row in self._file.rows("queues")]
+
+    def put_agent(self, agent: Agent) -> None:
+        queues = json.dumps([str(queue) for queue in agent.queues])
+        self._file.rows("put_agent", **{**vars(agent), "queues": queues})
+
+    def drop_agent(self, agent_id: str) -> None:
+        self._file.rows("drop_agent", id=agent_id)
+
+    def agents(self) -> list[Agent]:
+        now = time.time()
+        return [
+            Agent(**{**dict(row), "queues": tuple(map(_queue, json.loads(row["queues"])))})
+            for row in self._file.rows("agents")
+            if row["heartbeat"] > now - AGENT_ALIVE_S and not known_dead(row["owner"])
+        ]
+
+    def put_snapshot(self, data: bytes) -> str:
+        return self._folder.put_snapshot(data)
+
+    def get_snapshot(self, name: str) -> bytes:
+        return self._folder.get_snapshot(name)
+
+    # -- waking up -----------------------------------------------------------------------------
+
+    def listen(self, topic: str) -> Bell:
+        return self._folder.listen(topic_of(topic))
+
+    def _changed(self, run_id: str) -> None:
+        self._folder.ring(run_id)
+
+    def close(self) -> None:
+        self._folder.close()
+        self._file.close()
+
+
+def topic_of(name: str) -> str:
+    """Give the part of an owner's name, or of a topic, that is short and unique."""
+    return name.rpartition(":")[2]
+
+
+def _run(row: sqlite3.Row) -> Run:
+    fields = {key: row[key] for key in row.keys() if key in Run.__dataclass_fields__}  # noqa: SIM118
+    fields["state"] = State(row["state"])
+    fields["queue"] = _queue(row["queue"]) if row["queue"] else None
+    fields["stop_requested"] = bool(row["stop_requested"])
+    return Run(**fields)
+
+
+def _queue(text: str) -> Queue:
+    entity, _, name = text.partition("/")
+    return Queue(entity, name)
+
+
+def _event(row: sqlite3.Row) -> Event:
+    return Event(row["run_id"], row["seq"], row["at"], row["kind"], json.loads(row["data"]))

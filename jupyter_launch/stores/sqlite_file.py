@@ -1,0 +1,159 @@
+"""One SQLite file: opening it, transactions, and its errors in our words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreUnavailable
+from .sql import statements
+
+SCHEMA_VERSION = 1
+BUSY_S = 60.0
+"""How long a statement waits for another process's transaction, in seconds."""
+
+
+class SQLiteFile:
+    """A connection for all threads of this process, one at a time; made anew after a fork.
+
+    Parameters
+    ----------
+    path : Path
+        The file. It and its folder are made, for this user's eyes only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._sql = statements("sqlite")
+        self._lock = threading.RLock()
+        self._pid = -1
+        self._connection: sqlite3.Connection | None = None
+        with self.transaction():
+            pass
+
+    def rows(self, statement: str, /, **values: Any) -> list[sqlite3.Row]:
+        """Run the statement of that name and give its rows."""
+        with self._lock, _translated(self.path):
+            return self._open().execute(self._sql[statement], values).fetchall()
+
+    def row(self, statement: str, /, **values: Any) -> sqlite3.Row | None:
+        """Run the statement of that name and give its first row, if it has one."""
+        rows = self.rows(statement, **values)
+        return rows[0] if rows else None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do several statements as one step. Nests within a thread."""
+        with self._lock, _translated(self.path):
+            connection = self._open()
+            if connection.in_transaction:
+                yield
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def about(self) -> Mapping[str, str]:
+        """Give what the file says of itself."""
+        with self._lock, _translated(self.path):
+            return dict(self._open().execute("SELECT key, value FROM about").fetchall())
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None or self._pid != os.getpid():
+            self._connection = _connect(self.path)
+            self._pid = os.getpid()
+            self._migrate(self._connection)
+        return self._connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if _version(connection) == SCHEMA_VERSION:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        version = _version(connection)
+        if version == 0:
+            for statement in self._sql["schema"].split(";\n"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO about VALUES ('id', ?)", (uuid.uuid4().hex[:12],))
+        connection.execute("COMMIT")
+        if version > SCHEMA_VERSION:
+            raise StoreUnavailable(
+                f"The store {self.path} was made by a newer jupyter_launch "
+                f"(schema {version}, this one knows {SCHEMA_VERSION}).",
+                hint="Upgrade: pip install -U jupyter_launch",
+            )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The store {path} cannot be written: {error.strerror}.", hint=_ELSEWHERE
+        ) from error
+    connection = sqlite3.connect(
+        path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+_ELSEWHERE = (
+    "Make the folder writable, or keep the store elsewhere: "
+    "set JUPYTER_LAUNCH_STORE=sqlite:////folder/launch.db"
+)
+_CAUSES = {
+    "readonly": ("cannot be written: the file or its folder is read-only", _ELSEWHERE),
+    "unable to open": ("cannot be opened", _ELSEWHERE),
+    "is full": (
+        "cannot be written: the disk is full",
+        "Nothing was recorded and what is there is unharmed. Free some space and try again.",
+    ),
+    "not a database": ("is damaged, or no store at all", ""),
+    "malformed": ("is damaged", ""),
+    "locked": (
+        f"was held by another process for more than {BUSY_S:.0f} s",
+        "Try again; if it stays so, look for a stopped process that uses it.",
+    ),
+}
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        words = str(error)
+        unknown = ("answered with an error", "This may be a bug: please report it.")
+        what, hint = next((cause for clue, cause in _CAUSES.items() if clue in words), unknown)
+        raise StoreUnavailable(
+            f"The store {path} {what} ({words}).",
+            hint=hint
+            or f"Move it away (mv {path} {path}.damaged) and a new one is made. The logs in "
+            f"{path}.d/logs are plain text and stay readable.",
+        ) from error

@@ -1,0 +1,209 @@
+"""Submit: a spec becomes a run in the store, claimed by this process or put on a queue."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_data_dir
+
+from . import backends
+from .config import setting
+from .environment import with_secrets
+from .execute import clear, execute
+from .handle import RunHandle
+from .lease import Keeper
+from .owner import known_dead
+from .runs import Queue, Run
+from .sources import refuse_unsupported
+from .spec import LaunchSpec
+from .states import OWNED, State
+from .stores import open_store
+from .stores.base import Store
+
+AGENT_IDLE_S = 60
+"""How long an agent that was started for a queue waits for more work before it ends, in seconds."""
+
+RETRY_S = 10.0
+"""How long a slot stays empty after a backend was away, in seconds."""
+
+
+class Launcher:
+    """Submits runs to a store, and executes those that this process holds in threads.
+
+    Parameters
+    ----------
+    store : Store
+        Where the runs are recorded.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.keeper = Keeper(store, lambda run: self._start(run, adopted=True))
+        self.on_free: Callable[[], None] = lambda: None
+        self._asked_for_agent: dict[Queue, float] = {}
+        self._closed = threading.Event()
+
+    def launch(self, spec: LaunchSpec, *, parent: str | None = None) -> RunHandle:
+        """Start a spec now, in this process's care. Returns at once.
+
+        Raises
+        ------
+        SpecError, Unsupported
+            Before anything is recorded.
+        """
+        spec = _complete(spec)
+        run = self.store.submit(spec, owner=self.keeper.owner, parent=parent)
+        self._start(run, adopted=False)
+        return RunHandle(self, run.id)
+
+    def add(self, spec: LaunchSpec, *, parent: str | None = None) -> RunHandle:
+        """Put a spec on its queue, and see to it that the queue has an agent. Returns at once.
+
+        Raises
+        ------
+        SpecError, Unsupported, QueueNotFound
+            Before anything is recorded.
+        """
+        spec = _complete(spec)
+        run = self.store.submit(spec, queue=queue_of(spec), parent=parent)
+        self.rescue(run)
+        return RunHandle(self, run.id)
+
+    def again(self, run: Run, spec: LaunchSpec) -> RunHandle:
+        """Launch a spec the way `run` was launched, as its successor."""
+        return (self.add if run.queue else self.launch)(spec, parent=run.id)
+
+    def handle(self, run_id: str) -> RunHandle:
+        """Give the handle of a recorded run. Raises `RunNotFound`."""
+        return RunHandle(self, self.store.get(run_id).id)
+
+    def claim(self, queues: Sequence[Queue]) -> Run | None:
+        """Take the next run off the queues and execute it here."""
+        run = self.store.claim(queues, self.keeper.owner, os.environ)
+        if run is not None:
+            self._start(run, adopted=False)
+        return run
+
+    def rescue(self, run: Run) -> None:
+        """See to it that somebody executes the run: take it over from the dead, start an agent."""
+        if run.state in OWNED and run.owner and known_dead(run.owner):
+            self.keeper.sweep()
+        elif run.state is State.PENDING and run.queue is not None:
+            self._ensure_agent(run.queue, run.spec.secrets)
+
+    def sweep(self) -> None:
+        """Take over all runs whose owner is gone, and clear away what ended ones left behind."""
+        self.keeper.sweep()
+        for run in self.store.leftovers(time.time() - 60):
+            clear(self.store, run.id)
+
+    def close(self) -> None:
+        """Stop the threads. Runs go on; whoever looks next takes them over."""
+        self._closed.set()
+        self.keeper.close()
+
+    def _start(self, run: Run, *, adopted: bool) -> None:
+        claim = self.keeper.hold(run, adopted=adopted)
+        if claim is None:
+            return
+
+        def body() -> None:
+            try:
+                execute(self.store, run, self.keeper.owner, claim)
+                if (self.store.find(run.id) or run).state is State.PENDING:
+                    self._closed.wait(RETRY_S)
+            finally:
+                self.keeper.release(run.id)
+                self.on_free()
+
+        threading.Thread(target=body, name=f"launch-{run.id}", daemon=True).start()
+
+    def _ensure_agent(self, queue: Queue, secrets: Sequence[str]) -> None:
+        # An agent knows the secrets of the process that started it: with secrets, it is ours.
+        served = any(queue in agent.queues for agent in self.store.agents())
+        asked = time.monotonic() - self._asked_for_agent.get(queue, float("-inf"))
+        if (served and not secrets) or asked < AGENT_IDLE_S / 2:
+            return
+        self._asked_for_agent[queue] = time.monotonic()
+        start_agent(self.store.url, queue)
+
+
+_launchers: dict[str, Launcher] = {}
+_launchers_lock = threading.Lock()
+
+
+def launcher(url: str | None = None) -> Launcher:
+    """Give this process's launcher for a store, made on first use.
+
+    Parameters
+    ----------
+    url : str, optional
+        The store; default: the setting ``store``.
+    """
+    url = url or setting("store").value
+    assert url is not None
+    with _launchers_lock:
+        if url not in _launchers:
+            _launchers[url] = Launcher(open_store(url))
+        return _launchers[url]
+
+
+@atexit.register
+def close_all() -> None:
+    """End the threads of this process's launchers. Runs go on."""
+    with _launchers_lock:
+        for made in _launchers.values():
+            made.close()
+        _launchers.clear()
+
+
+def queue_of(spec: LaunchSpec) -> Queue:
+    """Name the queue a spec goes to."""
+    owner = spec.queue_entity or spec.entity or setting("entity").value
+    name = setting("queue", given=spec.queue).value
+    assert owner is not None
+    assert name is not None
+    return Queue(owner, name)
+
+
+def start_agent(store_url: str, queue: Queue) -> None:
+    """Start an agent for a queue: a process of its own that outlives this one.
+
+    It ends by itself when it has had nothing to do for `AGENT_IDLE_S` seconds. What it says goes
+    to ``agent.log`` in Jupyter's data folder.
+    """
+    folder = Path(jupyter_data_dir()) / "jupyter_launch"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "jupyter_launch", "agent", "--queue", queue.name]
+    command += ["--entity", queue.entity, "--idle", str(AGENT_IDLE_S), "--store", store_url]
+    log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=folder,
+        )
+    finally:
+        os.close(log)
+
+
+def _complete(spec: LaunchSpec) -> LaunchSpec:
+    """Fill in who and what for, and refuse what cannot work before anything is recorded."""
+    refuse_unsupported(spec)
+    for name in filter(None, (spec.resource, *spec.resource_args)):
+        backends.check_name(name)
+    with_secrets(spec, os.environ)
+    defaults = {
+        name: setting(name).value for name in ("entity", "project") if getattr(spec, name) is None
+    }
+    return spec.evolve(**{name: value for name, value in defaults.items() if value})

@@ -1,0 +1,55 @@
+"""What every test shares: an environment of its own, stores, and which parts are missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_launch.stores import open_store
+from jupyter_launch.stores.base import Store
+from jupyter_launch.submit import Launcher, close_all
+
+TINY = "jupyter-launch-test/tiny:latest"
+PYTHON = "jupyter-launch-test/python:latest"
+MISSING = set(filter(None, os.environ.get("JUPYTER_LAUNCH_TEST_MISSING", "").split(",")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in MISSING & {mark.name for mark in item.iter_markers()}:
+            reason = f"{mark} is missing on this machine (make test lists what is)"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep tests and the data, settings and W&B account of whoever runs them apart."""
+    for name in list(os.environ):
+        if name.startswith(("JUPYTER_LAUNCH_", "WANDB_")) and "_TEST_" not in name:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_LAUNCH_STORE", f"sqlite:///{tmp_path}/store/launch.db")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    yield
+    close_all()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Give a fresh store; the one that the settings of this test name."""
+    made = open_store(f"sqlite:///{tmp_path}/store/launch.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def launcher(store: Store) -> Iterator[Launcher]:
+    """Give a launcher on the fresh store."""
+    made = Launcher(store)
+    yield made
+    made.close()
