@@ -13,25 +13,25 @@ from ._version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import AbstractRun, Api, QueuedRun, SubmittedRun, launch, launch_add
+    from .frontends.api import AbstractRun, Api, QueuedRun, SubmittedRun, launch, launch_add
     from .errors import ExecutionError, LaunchError, RunStopped, SpecError, Unsupported
     from .handle import RunHandle
     from .spec import LaunchSpec
 
 _HOMES = {
-    "AbstractRun": "api",
-    "Api": "api",
+    "AbstractRun": "frontends.api",
+    "Api": "frontends.api",
     "ExecutionError": "errors",
     "LaunchError": "errors",
     "LaunchSpec": "spec",
-    "QueuedRun": "api",
+    "QueuedRun": "frontends.api",
     "RunHandle": "handle",
     "RunStopped": "errors",
     "SpecError": "errors",
-    "SubmittedRun": "api",
+    "SubmittedRun": "frontends.api",
     "Unsupported": "errors",
-    "launch": "api",
-    "launch_add": "api",
+    "launch": "frontends.api",
+    "launch_add": "frontends.api",
 }
 
 __all__ = [

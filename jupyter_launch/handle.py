@@ -47,7 +47,7 @@ class RunHandle:
     def __init__(self, launcher: Launches, run_id: str) -> None:
         self.id = run_id
         self.store = launcher.store
-        self._launcher = launcher
+        self.launcher = launcher
 
     def __repr__(self) -> str:
         return f"<RunHandle {self.id} {self.status}>"
@@ -95,7 +95,7 @@ class RunHandle:
                 if run.state.terminal:
                     return
                 if not listener.wait(2.0):
-                    self._launcher.rescue(run)
+                    self.launcher.rescue(run)
 
     def follow(self, offset: int = 0) -> Iterator[bytes]:
         """Give the log from a byte offset, piece by piece as it is written, to the run's end."""
@@ -145,7 +145,7 @@ class RunHandle:
                 return run.state
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"Run {self.id} is still {self.status} after {timeout} s.")
-            self._launcher.rescue(self.run)
+            self.launcher.rescue(self.run)
 
     def check(self) -> None:
         """Raise if the run ended badly.
@@ -185,7 +185,7 @@ class RunHandle:
         """
         run = self.store.request_stop(self.id)
         if not run.state.terminal:
-            self._launcher.rescue(run)
+            self.launcher.rescue(run)
         return self.wait() if wait else self.status
 
     def relaunch(self, config: dict[str, Any] | None = None) -> RunHandle:
@@ -199,7 +199,7 @@ class RunHandle:
         spec = self.run.spec
         overrides = spec.overrides.model_dump(mode="json", exclude_defaults=True)
         overrides["run_config"] = {**spec.overrides.run_config, **(config or {})}
-        return self._launcher.again(self.run, spec.evolve(overrides=overrides, run_id=None))
+        return self.launcher.again(self.run, spec.evolve(overrides=overrides, run_id=None))
 
     def __await__(self) -> Generator[Any, None, State]:
         return asyncio.to_thread(self.wait).__await__()

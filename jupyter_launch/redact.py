@@ -14,14 +14,15 @@ from typing import Any
 REDACTED = "‹redacted›"
 
 # Each form begins where no word is under way and repeats within bounds, so that a long text
-# without any key costs one pass.
+# without any key costs one pass; and takes the whole word, so that no key is left behind it.
 _PEM = (
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
     r"(?:[\s\w+/=:,.\\-]{0,8000}?-----END [A-Z ]{0,40}PRIVATE KEY-----"
     r"|(?:\s*[A-Za-z0-9+/=]{32,})*)"  # cut off before its end
 )
 _FORMS = re.compile(
-    "|".join(
+    "(?:%s)[\\w-]*"
+    % "|".join(
         [
             _PEM,
             r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?",  # JSON web token

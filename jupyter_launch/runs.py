@@ -19,10 +19,13 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What may stand for a run's id: it becomes part of file, container and process names."""
 
 
+_DIGITS = string.digits + string.ascii_lowercase
+
+
 def new_id() -> str:
     """Make a run id of eight lower-case letters and digits, as W&B does."""
-    alphabet = string.ascii_lowercase + string.digits
-    return "".join(secrets.choice(alphabet) for _ in range(8))
+    number = secrets.randbelow(36**8)
+    return "".join(_DIGITS[number // 36**place % 36] for place in range(8))
 
 
 class Queue(NamedTuple):

@@ -49,6 +49,7 @@ class LocalProcess(Backend):
     """
 
     name = "local-process"
+    inherits = True
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = (root or _default_root()).absolute()

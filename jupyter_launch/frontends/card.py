@@ -21,15 +21,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import anywidget
 import traitlets
 
-from ..errors import StoreError
-from ..runs import Event, Run
+from ..errors import LaunchError, StoreError
+from ..handle import RunHandle
 from ..states import State
-from ..stores.base import Listener, Store
+from ..stores.base import Listener
 from .record import TAIL_BYTES, bundle, safe, summary
 
 TICK_S = 0.1
@@ -59,19 +59,6 @@ LOOK_S = 2.0
 NOTICES = 5
 
 
-class Handle(Protocol):
-    """What a card needs of a `RunHandle`."""
-
-    id: str
-    store: Store
-
-    @property
-    def run(self) -> Run: ...
-    def waiting_for(self) -> str: ...
-    def events(self, after: int = 0) -> list[Event]: ...
-    def stop(self, *, wait: bool = True) -> State: ...
-
-
 @dataclass
 class Viewer:
     """How far one page is, in bytes of the log. Times are monotonic seconds."""
@@ -83,6 +70,7 @@ class Viewer:
     full_since: float | None = None
 
     def hear(self, offset: int) -> None:
+        """Take the word of the page that it has drawn so far."""
         self.drawn, self.heard, self.full_since = offset, time.monotonic(), None
 
     def allowance(self, now: float) -> int:
@@ -95,6 +83,7 @@ class Viewer:
         return int(BLIND_RATE * TICK_S) if now - self.full_since > FULL_S else 0
 
     def silent(self, now: float) -> bool:
+        """Say whether the page may as well be gone."""
         return now - self.heard > SILENT_S
 
 
@@ -103,7 +92,7 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
 
     Parameters
     ----------
-    handle : Handle
+    handle : RunHandle
         The run.
     on_end : callable, optional
         Called once, in the card's thread, when the run has ended and the pages were told so.
@@ -114,7 +103,7 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
 
     record = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, handle: Handle, on_end: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, handle: RunHandle, on_end: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._handle = handle
         self._on_end: Callable[[], None] | None = on_end
@@ -126,7 +115,7 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
         self._bell: Listener | None = None
         self._event = 0
         self._notices: list[str] = []
-        self._closed = self._feeding = False
+        self._feeding, self._closed = True, False
         self._hear_while_busy()
         self.on_msg(self._hear)
         self._look()
@@ -156,7 +145,10 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
     def _hear(self, _widget: Any, message: dict[str, Any], _buffers: Any) -> None:
         kind, name = message.get("t"), message.get("v", "")
         if kind == "stop":
-            self._handle.stop(wait=False)
+            try:
+                self._handle.stop(wait=False)
+            except LaunchError as error:
+                self._tell(error)
         with self._lock:
             if kind == "bye":
                 self._viewers.pop(name, None)
@@ -165,17 +157,17 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
                 have = int(message["have"])
                 if kind == "hello" or name not in self._viewers:
                     self._viewers[name] = Viewer(sent=have, drawn=have)
-                self._viewers[name].hear(have)
-            feeding = self._feeding
-        if feeding:
-            self._wake()
-        elif kind == "hello":
+                else:
+                    self._viewers[name].hear(have)
+            begin = kind == "hello" and not self._feeding
+            self._feeding |= begin
+        if begin:
             self._start()
+        self._wake()
 
     # -- the feeder: a thread that ends with the run and begins anew for a page that comes later --
 
     def _start(self) -> None:
-        self._feeding = True
         # Messages belong to a cell by the context they are sent from.
         context = contextvars.copy_context()
         threading.Thread(
@@ -183,39 +175,47 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
         ).start()
 
     def _wake(self) -> None:
-        if self._bell is not None:
-            self._bell.ring()
+        with self._lock:
+            if self._bell is not None:
+                self._bell.ring()
 
     def _feed(self) -> None:
-        with self._handle.store.listen(self._handle.id) as self._bell:
-            while self._feeding and not self._closed:
+        with self._handle.store.listen(self._handle.id) as bell:
+            self._bell = bell
+            while not self._closed:
                 begun = time.monotonic()
                 try:
-                    behind = self._tick()
+                    pause = self._tick()
                 except StoreError as error:
-                    self.record = {**self.record, "notices": [safe(str(error))]}
-                    behind = False
-                self._bell.wait(TICK_S if behind else LOOK_S)
+                    self._tell(error)
+                    pause = LOOK_S
+                if pause is None:
+                    break
+                bell.wait(pause)
                 time.sleep(max(0.0, begun + TICK_S - time.monotonic()))
-            self._bell = None
+            with self._lock:  # nobody rings a bell that is closed
+                self._bell = None if self._bell is bell else self._bell
 
-    def _tick(self) -> bool:
-        """Show what is new. Say whether there is more to send already."""
+    def _tell(self, error: LaunchError) -> None:
+        self.record = {**self.record, "notices": [safe(str(error))]}
+
+    def _tick(self) -> float | None:
+        """Show what is new. Say when to look again unless woken; ``None`` when all is done."""
         ended = self._look()
         size = self._handle.store.log_position(self._handle.id).size
         now = time.monotonic()
         with self._lock:
             viewers = list(self._viewers.items())
-        behind = {name for name, viewer in viewers if self._send(name, viewer, size, now)}
+        behind = [name for name, viewer in viewers if self._send(name, viewer, size, now)]
         if not ended:
-            return bool(behind)
+            return TICK_S if behind else LOOK_S
         if self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             on_end()
         with self._lock:
             waiting = [v for name, v in self._viewers.items() if name and not v.silent(now)]
             self._feeding = any(v.asked or v.sent < size for v in waiting)
-        return True
+            return TICK_S if self._feeding else None
 
     def _look(self) -> bool:
         """Bring the record up to date. Say whether the run has ended."""

@@ -4,12 +4,50 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RunStopped
+from ..handle import RunHandle
+from .record import status_line
+from .text import stream
 
 if TYPE_CHECKING:
-    from ..handle import RunHandle
+    from ..submit import Launcher
+
+
+class CellRun(RunHandle):
+    """The handle that a magic returns: as a cell's last value it is not shown a second time.
+
+    Parameters
+    ----------
+    launcher, run_id
+        As for `RunHandle`.
+    shell : InteractiveShell
+        Where the magic ran.
+    """
+
+    def __init__(self, launcher: Launcher, run_id: str, shell: Any) -> None:
+        super().__init__(launcher, run_id)
+        self._shell = shell
+        self._cell = shell.execution_count
+
+    def _ipython_display_(self) -> None:
+        if self._shell.execution_count == self._cell:
+            return
+        if watched(self._shell):
+            _card(self)
+        else:
+            print(status_line(self.run, time.time()))
+
+
+def shell() -> Any:
+    """Give the IPython this runs in, or ``None``."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython  # noqa: PLC0415
+
+    return get_ipython()
 
 
 def show(shell: Any, handle: RunHandle, *, wait: bool | None) -> None:
@@ -24,19 +62,31 @@ def show(shell: Any, handle: RunHandle, *, wait: bool | None) -> None:
         When it waited and the run ended badly.
     """
     if watched(shell):
-        shown = _card(shell, handle)
+        _card(handle)
         if wait:
             _wait(handle)
-            shown.settle()
             handle.check()
         return
     if wait is False:
         print(f"run {handle.id} was submitted; jupyter launch attach {handle.id} follows it")
         return
-    from .text import stream  # noqa: PLC0415
-
     stream(handle)
     handle.check()
+
+
+def _card(handle: RunHandle) -> None:
+    """Show the live view, and put the lasting record in its place when the run has ended."""
+    from IPython.display import display, update_display  # noqa: PLC0415
+
+    from .card import Card  # noqa: PLC0415
+
+    name = f"launch-{handle.id}"
+
+    def settle() -> None:
+        update_display(card.record_bundle(), raw=True, display_id=name)
+
+    card = Card(handle, settle)
+    display(card.mimebundle(), raw=True, display_id=name)
 
 
 def watched(shell: Any) -> bool:

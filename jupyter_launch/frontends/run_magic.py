@@ -61,11 +61,12 @@ def run_magic(
         if asked.help:
             print(parser.format_help())
             return None
-        handle = _launch(shell, verb, settings, asked, cell)
+        launched = _launch(shell, verb, settings, asked, cell)
     except (SpecError, ConfigError, Unsupported) as error:
         raise UsageError(str(error)) from error
-    if handle is None:
+    if launched is None:
         return None
+    handle = live.CellRun(launched.launcher, launched.id, shell)
     if asked.out:
         shell.user_ns[asked.out] = handle
     live.show(shell, handle, wait=asked.wait)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import RunNotFound
+from ..errors import QueueNotFound, RunNotFound
 from ..runs import Event, LogPosition, Queue, Run
 from ..spec import LaunchSpec
 from ..states import State
@@ -201,9 +201,12 @@ class Store(ABC):
 
     def ensure_queue(self, queue: Queue) -> None:
         """Make the queue if it is an entity's first one. Raises `QueueNotFound` for others."""
-        if queue.name == FIRST_QUEUE and queue not in self.queues():
+        try:
+            self.queue_config(queue)
+        except QueueNotFound:
+            if queue.name != FIRST_QUEUE:
+                raise
             self.create_queue(queue, "local-container", {})
-        self.queue_config(queue)
 
     @abstractmethod
     def queues(self) -> list[Queue]:

@@ -50,11 +50,10 @@ class SQLiteStore(Store):
         parent: str | None = None,
     ) -> Run:
         now = time.time()
-        run_id, state = spec.run_id or new_id(), State.LEASED if owner else State.PENDING
         values = {
-            "id": run_id,
+            "id": spec.run_id or new_id(),
             "spec_json": spec.to_json(),
-            "state": state,
+            "state": State.LEASED if owner else State.PENDING,
             "now": now,
             "entity": spec.entity,
             "project": spec.project,
@@ -67,20 +66,20 @@ class SQLiteStore(Store):
             "lease_until": now + LEASE_S if owner else None,
             "parent": parent,
         }
-        with self._file.transaction():
-            if queue is not None:
-                self.ensure_queue(queue)
-            if spec.run_id and self.find(spec.run_id):
+        # One statement is one commit: the queue's existence is checked inside it.
+        row = self._file.row("insert_run", **values)
+        if row is None:
+            if self.find(str(values["id"])):
                 raise SpecError(
-                    f"There is a run {spec.run_id!r} already.",
+                    f"There is a run {values['id']!r} already.",
                     hint="Leave run_id out for a fresh one.",
                     field="run_id",
                 )
-            row = self._file.row("insert_run", **values)
-            self._state_event(run_id, state, "", None)
+            assert queue is not None
+            self.ensure_queue(queue)
+            return self.submit(spec, queue=queue, owner=owner, parent=parent)
         if queue is not None:
             self._folder.ring(NEW_WORK)
-        assert row is not None
         return _run(row)
 
     def claim(self, queues: Sequence[Queue], owner: str, names: Iterable[str]) -> Run | None:

@@ -28,8 +28,6 @@ CREATE TABLE runs (
 CREATE INDEX runs_pending ON runs (queue, priority, seq) WHERE state = 'pending';
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_left ON runs (ended) WHERE handle IS NOT NULL;
-CREATE INDEX runs_by_state ON runs (state, seq);
-CREATE INDEX runs_by_queue ON runs (queue, seq) WHERE queue IS NOT NULL;
 CREATE TABLE events (
     run_id TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -58,8 +56,10 @@ PRAGMA user_version = 1;
 -- name: insert_run
 INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
                   resource, owner, lease_until, parent)
-VALUES (:id, :spec_json, :state, :now, :entity, :project, :name, :queue, :priority, :secrets,
-        :resource, :owner, :lease_until, :parent)
+SELECT :id, :spec_json, :state, :now, :entity, :project, :name, :queue, :priority, :secrets,
+       :resource, :owner, :lease_until, :parent
+WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue)
+ON CONFLICT (id) DO NOTHING
 RETURNING *;
 
 -- name: next_pending

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .config import setting
-from .errors import SpecError, Unsupported
-from .handle import RunHandle
-from .runs import Queue
-from .spec import LaunchSpec
-from .states import State
-from .submit import Launcher, launcher
+from ..config import setting
+from ..errors import SpecError, Unsupported
+from ..handle import RunHandle
+from ..runs import Queue
+from ..spec import LaunchSpec
+from ..states import State
+from ..submit import Launcher, launcher
+from . import live
 
 
 class Api:
@@ -168,7 +169,7 @@ def launch(  # noqa: PLR0913
     config : mapping, optional
         A launch spec; the arguments are laid over it. It is not changed.
     synchronous : bool
-        Whether to wait until the run has ended.
+        Whether to show the run's log and wait until it has ended. An interrupt stops the run.
     run_id : str, optional
         Id of the run; default: eight random letters and digits.
     parameters : mapping, optional
@@ -200,8 +201,7 @@ def launch(  # noqa: PLR0913
     spec = _spec(api, config, given, parameters)
     run = SubmittedRun(api.launcher, api.launcher.launch(spec).id)
     if synchronous:
-        run.wait()
-        run.check()
+        live.show(live.shell(), run, wait=True)
     return run
 
 
