@@ -14,7 +14,12 @@ import docker
 import requests
 import urllib3
 from docker.context import ContextAPI
-from docker.errors import APIError, DockerException
+from docker.errors import (
+    APIError,
+    DockerException,
+    NotFound,
+    create_api_error_from_http_exception,
+)
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 
@@ -46,14 +51,33 @@ class Engine(docker.APIClient):
     """
 
     # With it, REQUESTS_CA_BUNDLE would win over the engine's own certificate authority.
-    trust_env = property(lambda _self: False, lambda _self, _value: None)  # type: ignore[assignment]
+    trust_env = property(lambda _self: False, lambda _self, _value: None)
 
     def __init__(self, address: str, tls: TLSConfig | None) -> None:
         self.address = address
-        # Streams come on top of the pool, which only bounds how many idle connections are kept.
-        super().__init__(address, version="auto", timeout=60, tls=tls or False, max_pool_size=64)
+        super().__init__(
+            address,
+            version="auto",
+            timeout=CONNECT_S,  # for the one question the constructor asks
+            tls=tls or False,
+            use_ssh_client=True,
+            max_pool_size=64,  # idle connections to keep; it does not bound those in use
+        )
+        self.timeout = 60
 
-    def stream(self, method: str, path: str, **params: object) -> Blocks:
+    def alive(self) -> None:
+        """Ask for a sign of life, which comes at once or not at all."""
+        self._ask("GET", "/_ping", timeout=CONNECT_S)
+
+    def has_file(self, container: str, path: str) -> bool:
+        """Say whether there is a file of that path in a container, running or not."""
+        try:
+            self._ask("HEAD", f"/containers/{container}/archive", params={"path": path})
+        except NotFound:
+            return False
+        return True
+
+    def blocks(self, method: str, path: str, **params: object) -> Blocks:
         """Send a request whose answer comes for as long as something happens.
 
         Parameters
@@ -63,24 +87,20 @@ class Engine(docker.APIClient):
         params : dict
             The query.
         """
-        headers = {"Connection": "Upgrade", "Upgrade": "tcp"} if method == "POST" else {}
-        url = f"{self.base_url}/v{self.api_version}{path}"
-        response = self.request(
-            method,
-            url,
-            params={name: str(value) for name, value in params.items()},
-            headers=headers,
-            stream=True,
-            timeout=(CONNECT_S, None),
+        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"} if method == "POST" else {}
+        timeout = (CONNECT_S, None)
+        return Blocks(
+            self._ask(method, path, params=params, headers=upgrade, stream=True, timeout=timeout)
         )
-        self._raise_for_status(response)
-        return Blocks(response)
 
-    def has_file(self, container: str, path: str) -> bool:
-        """Say whether there is a file of that path in a container, running or not."""
-        url = self._url("/containers/{0}/archive", container)
-        response = self.head(url, params={"path": path}, timeout=self.timeout)
-        return response.status_code != 404
+    def _ask(self, method: str, path: str, **how: Any) -> requests.Response:
+        url = f"{self.base_url}/v{self.api_version}{path}"
+        response = self.request(method, url, **{"timeout": self.timeout, **how})
+        try:
+            response.raise_for_status()
+        except requests.HTTPError as error:
+            create_api_error_from_http_exception(error)
+        return response
 
 
 class Blocks:
@@ -96,7 +116,8 @@ class Blocks:
         self._response = response
         # The reader below http.client's response: it may hold the first bytes of the body, and
         # it alone gives what has arrived, however much that is, in one call.
-        body = response.raw._fp.fp  # noqa: SLF001
+        raw: Any = response.raw
+        body = raw._fp.fp  # noqa: SLF001
         blocks = iter(partial(body.read1, BLOCK), b"")
         chunked = response.headers.get("Transfer-Encoding") == "chunked"
         self._blocks = unchunked(blocks) if chunked else blocks
@@ -113,7 +134,8 @@ def unchunked(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """Take HTTP's chunked transfer coding off a body."""
     pending, left = b"", 0
     for block in blocks:
-        data, at, pieces = pending + block, 0, []
+        data, at = pending + block, 0
+        pieces: list[bytes] = []
         while at < len(data):
             if not left:
                 head = CHUNK_HEAD.match(data, at)

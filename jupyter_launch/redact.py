@@ -20,31 +20,27 @@ _PEM = (
     r"(?:[\s\w+/=:,.\\-]{0,8000}?-----END [A-Z ]{0,40}PRIVATE KEY-----"
     r"|(?:\s*[A-Za-z0-9+/=]{32,})*)"  # cut off before its end
 )
-_FORMS = re.compile(
-    "(?:%s)[\\w-]*"
-    % "|".join(
-        [
-            _PEM,
-            r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?",  # JSON web token
-            r"(?<![\w-])sk-(?=[\w-]{0,200}\d)[\w-]{20,}",  # OpenAI, Anthropic and others
-            r"\bhf_[A-Za-z0-9]{20,}",  # Hugging Face
-            r"\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}",
-            r"(?<![\w-])gl(?:pat|dt|rt|ptt|cbt|oas|soat|agent)-[\w-]{16,}",  # GitLab
-            r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",  # AWS
-            r"(?<![\w-])(?:xox[abeoprs]|xapp)-[\w-]{10,}",  # Slack
-            r"(?<=hooks\.slack\.com/services/)[\w/]{20,}",
-            r"\b[rs]k_(?:live|test)_\w{16,}|\bwhsec_\w{16,}",  # Stripe
-            r"\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|(?<![\w-])GOCSPX-[\w-]{20,}",  # Google
-            r"\bnpm_[A-Za-z0-9]{36}|(?<![\w-])pypi-[\w-]{50,}|\bdckr_pat_[\w-]{20,}",
-            r"\bdapi[0-9a-f]{32}|\bdop_v1_[0-9a-f]{64}",  # Databricks, DigitalOcean
-            r"(?<![\w-])nvapi-[\w-]{40,}|\bgsk_[A-Za-z0-9]{40,}",  # NVIDIA, Groq
-            r"\bSG\.[\w-]{16,}\.[\w-]{16,}",  # SendGrid
-            r"(?<![\w-])local-[0-9a-f]{40}\b|\bwandb_v\d_[\w-]{40,}",  # W&B
-            r"(?<=AccountKey=)[\w+/=]{40,}",  # Azure
-            r"(?i:(?<=\bbearer ))(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
-        ]
-    )
-)
+_SHAPES = [
+    _PEM,
+    r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?",  # JSON web token
+    r"(?<![\w-])sk-(?=[\w-]{0,200}\d)[\w-]{20,}",  # OpenAI, Anthropic and others
+    r"\bhf_[A-Za-z0-9]{20,}",  # Hugging Face
+    r"\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}",
+    r"(?<![\w-])gl(?:pat|dt|rt|ptt|cbt|oas|soat|agent)-[\w-]{16,}",  # GitLab
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",  # AWS
+    r"(?<![\w-])(?:xox[abeoprs]|xapp)-[\w-]{10,}",  # Slack
+    r"(?<=hooks\.slack\.com/services/)[\w/]{20,}",
+    r"\b[rs]k_(?:live|test)_\w{16,}|\bwhsec_\w{16,}",  # Stripe
+    r"\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|(?<![\w-])GOCSPX-[\w-]{20,}",  # Google
+    r"\bnpm_[A-Za-z0-9]{36}|(?<![\w-])pypi-[\w-]{50,}|\bdckr_pat_[\w-]{20,}",
+    r"\bdapi[0-9a-f]{32}|\bdop_v1_[0-9a-f]{64}",  # Databricks, DigitalOcean
+    r"(?<![\w-])nvapi-[\w-]{40,}|\bgsk_[A-Za-z0-9]{40,}",  # NVIDIA, Groq
+    r"\bSG\.[\w-]{16,}\.[\w-]{16,}",  # SendGrid
+    r"(?<![\w-])local-[0-9a-f]{40}\b|\bwandb_v\d_[\w-]{40,}",  # W&B
+    r"(?<=AccountKey=)[\w+/=]{40,}",  # Azure
+    r"(?i:(?<=\bbearer ))(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
+]
+_FORMS = re.compile(rf"(?:{'|'.join(_SHAPES)})[\w-]*")
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/@:'\"]*:)[^\s/@'\"‹›${<*][^\s/@'\"‹›]*(?=@)")
 _PAIR = re.compile(
     r"(?<![\w.-])([\w.-]{0,60}(?:key|token|secret|passw|passphrase|pwd|credential)[\w.-]{0,40})"

@@ -6,6 +6,7 @@ Every option is applied or refused by name; none is passed over.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -195,6 +196,22 @@ class ContainerOptions:
     platform: str | None = None
     env_files: tuple[str, ...] = ()
 
+    def environment(self, given: Mapping[str, str]) -> list[str]:
+        """Add the options' variables to those given, as the engine's list.
+
+        Options win, as with the docker command; names alone are looked up in this process.
+        """
+        try:
+            lines = [line for path in self.env_files for line in values.file_lines(path)]
+        except ValueError as error:
+            raise _refusal("env-file", f"is {self.env_files}; expected: {error}") from error
+        merged_env = dict(given)
+        for line in [*lines, *self.body.get("Env", [])]:
+            name, sign, value = line.partition("=")
+            if sign or name in os.environ:
+                merged_env[name] = value if sign else os.environ[name]
+        return [f"{name}={value}" for name, value in merged_env.items()]
+
 
 def container_options(given: Mapping[str, Any]) -> ContainerOptions:
     """Translate options.
@@ -218,6 +235,8 @@ def container_options(given: Mapping[str, Any]) -> ContainerOptions:
         except ValueError as error:
             raise _refusal(name, f"is {named[name]!r}; expected: {error}") from error
         merge(body, parts.placed(place, value) if place else value)
+    if len(body.get("Healthcheck", {}).get("Test", ())) > 2:
+        raise _refusal("no-healthcheck", "contradicts health-cmd")
     client = body.pop("Client", {})
     _add_endpoint(body, client.get("endpoint", {}))
     return ContainerOptions(

@@ -151,7 +151,7 @@ def _ports(match: re.Match[str]) -> list[str]:
 
 
 def device(value: Any) -> Body:
-    """Read ``HOST[:CONTAINER][:PERMISSIONS]``, or a device's name of the form ``vendor/class=x``."""
+    """Read ``HOST[:CONTAINER][:PERMISSIONS]``, or the name ``vendor/class=x``."""
     given = text(value)
     if "=" in given and not given.startswith("/"):
         return placed("HostConfig.DeviceRequests", [{"Driver": "cdi", "DeviceIDs": [given]}])

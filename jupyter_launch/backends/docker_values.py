@@ -34,7 +34,7 @@ NANOSECONDS = {
 def text(value: Any) -> str:
     """Read a text; YAML makes numbers of some."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError("a text")
+        raise ValueError("a text")  # noqa: TRY004
     return str(value)
 
 
@@ -156,7 +156,7 @@ def variables(value: Any) -> list[str]:
             text(name) if item is None else f"{text(name)}={_word(item)}"
             for name, item in value.items()
         ]
-    given = texts(value)
+    given: list[str] = texts(value)
     if any(not item or item.startswith("=") for item in given):
         raise ValueError("NAME=VALUE, or NAME to hand over your own")
     return given

@@ -102,7 +102,8 @@ class Supervisor:
                 self._look(os.read(self._wakened, 4096))
             if self._control in ready:
                 self._obey(os.read(self._control, 4096))
-            for descriptor in ready & self._streams.keys():
+            # What was printed before an error usually comes before it: stdout first.
+            for descriptor in [stream for stream in self._streams if stream in ready]:
                 if not self._read(descriptor):
                     poller.unregister(descriptor)
                     del self._streams[descriptor]

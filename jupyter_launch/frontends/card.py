@@ -104,7 +104,6 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
     record = traitlets.Dict().tag(sync=True)
 
     def __init__(self, handle: RunHandle, on_end: Callable[[], None] = lambda: None) -> None:
-        super().__init__()
         self._handle = handle
         self._on_end: Callable[[], None] | None = on_end
         self._lock = threading.Lock()
@@ -116,6 +115,7 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
         self._event = 0
         self._notices: list[str] = []
         self._feeding, self._closed = True, False
+        super().__init__()
         self._hear_while_busy()
         self.on_msg(self._hear)
         self._look()
@@ -123,12 +123,15 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
 
     def mimebundle(self) -> dict[str, Any]:
         """Give the bundle to display: the record as it is now, and the live view."""
+        view, *_ = self._repr_mimebundle_()
+        return {**view, **self.record_bundle()}
+
+    def record_bundle(self) -> dict[str, Any]:
+        """Give the record as it is now, without the live view."""
         store, run = self._handle.store, self._handle.run
         start = max(0, store.log_position(run.id).size - TAIL_BYTES)
         tail = store.read_log(run.id, start, TAIL_BYTES)
-        data = bundle(run, tail, store.id, earlier=start, notices=self._notices)
-        view, *_ = self._repr_mimebundle_()
-        return {**view, **data}
+        return bundle(run, tail, store.id, earlier=start, notices=self._notices)
 
     def close(self) -> None:
         """End the live view; the run is not touched."""
@@ -206,7 +209,7 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
         now = time.monotonic()
         with self._lock:
             viewers = list(self._viewers.items())
-        behind = [name for name, viewer in viewers if self._send(name, viewer, size, now)]
+        behind = [name for name, viewer in viewers if self._forward(name, viewer, size, now)]
         if not ended:
             return TICK_S if behind else LOOK_S
         if self._on_end is not None:
@@ -232,7 +235,7 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
         }
         return run.state.terminal
 
-    def _send(self, name: str, viewer: Viewer, size: int, now: float) -> bool:
+    def _forward(self, name: str, viewer: Viewer, size: int, now: float) -> bool:
         """Send a viewer what comes next for it. Say whether there is more."""
         store, allowed = self._handle.store, viewer.allowance(now)
         skipped = allowed > 0 and size - viewer.sent > LAG and not viewer.silent(now)

@@ -16,6 +16,7 @@ import pytest
 
 from jupyter_launch.backends import backend
 from jupyter_launch.backends.base import STDERR, STDOUT, Backend, Frame
+from jupyter_launch.backends.local_process import LocalProcess
 from jupyter_launch.errors import StartFailed
 from jupyter_launch.program import Program
 from jupyter_launch.runs import LogPosition, Run, new_id
@@ -123,21 +124,17 @@ def archive(files: Mapping[str, bytes], mode: int = 0o644) -> bytes:
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
-    with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("processes")
-        patch.setenv("JUPYTER_LAUNCH_PROCESS_DIR", str(root))
-        backend.cache_clear()
-        here = request.param == "local-process"
-        made = Place(
-            backend=backend(request.param),
-            python=sys.executable if here else "python3",
-            environment=os.environ.copy() if here else {},
-        )
-        yield made
-        for run in made.runs:
-            made.backend.stop(made.backend.handle(run), 0)
-            made.backend.remove(made.backend.handle(run))
-    backend.cache_clear()
+    here = request.param == "local-process"
+    root = tmp_path_factory.mktemp("processes")
+    made = Place(
+        backend=LocalProcess(root) if here else backend(request.param),
+        python=sys.executable if here else "python3",
+        environment=os.environ.copy() if here else {},
+    )
+    yield made
+    for run in made.runs:
+        made.backend.stop(made.backend.handle(run), 0)
+        made.backend.remove(made.backend.handle(run))
 
 
 @pytest.fixture(scope="module")

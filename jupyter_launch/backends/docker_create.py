@@ -1,0 +1,154 @@
+"""From a program to a started container."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+from typing import Any
+
+from docker.errors import APIError, NotFound
+
+from ..docker_engine import Blocks, Engine, words
+from ..errors import SpecError, StartFailed
+from ..program import Program
+from ..runs import Run
+from .docker_log import EXACT_LOG
+from .docker_options import RESOURCE, ContainerOptions
+from .docker_values import Body, merge
+
+RUN_LABEL, STORE_LABEL = "jupyter_launch.run", "jupyter_launch.store"
+WORKDIR = "/work"
+"""Where files go if neither the options nor the image name a working directory."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The engine's own, for an image that sets none."""
+
+
+def create_body(program: Program, run: Run, options: ContainerOptions, image: Body) -> Body:
+    """Make the body of the create request, but for the environment.
+
+    Parameters
+    ----------
+    program, run, options
+        What to run.
+    image : dict
+        The image's own configuration, empty where it is not known yet.
+    """
+    body: Body = {}
+    merge(body, options.body)
+    merge(body, {"Image": program.image, "Labels": {RUN_LABEL: run.id}})
+    if program.command:
+        if "Entrypoint" in body:
+            raise SpecError(
+                "resource_args: the option 'entrypoint' contradicts the program's own command, "
+                f"{program.command[0]!r}.",
+                hint="Use the launch's entry_point (-E) instead.",
+                field=f"resource_args.{RESOURCE}.entrypoint",
+            )
+        body["Entrypoint"] = [program.command[0]]
+        body["Cmd"] = [*program.command[1:], *program.args]
+    elif program.args:
+        body["Cmd"] = list(program.args)
+    host = body.setdefault("HostConfig", {})
+    # Without an init, a program that handles no signals ignores being stopped, as pid 1 may.
+    host.setdefault("Init", True)
+    host.setdefault("LogConfig", EXACT_LOG)
+    if program.archive and image and _workdir(body, image) == "/":
+        body["WorkingDir"] = WORKDIR
+    return body
+
+
+def create(engine: Engine, name: str, body: Body, platform: str | None) -> None:
+    """Create the container; clear one of that name away that its owner never came to start."""
+    try:
+        engine.create_container_from_config(body, name, platform)
+    except APIError as error:
+        if error.status_code == 409:
+            _forget_unstarted(engine, name, body["Labels"])
+        elif "log driver" in words(error) and body["HostConfig"]["LogConfig"] is EXACT_LOG:
+            del body["HostConfig"]["LogConfig"]  # Podman has other drivers
+        else:
+            raise
+        engine.create_container_from_config(body, name, platform)
+
+
+def _forget_unstarted(engine: Engine, name: str, labels: dict[str, str]) -> None:
+    there = engine.inspect_container(name)
+    same = labels.items() <= there["Config"]["Labels"].items()
+    if not same or was_started(there):
+        raise StartFailed(
+            f"There is a container {name!r} on the engine already, "
+            + ("started for this run." if same else "which is not of this run."),
+            hint=f"Look at it (docker logs {name}); remove it (docker rm {name}) to try again.",
+        )
+    # Not forced: should its owner be alive after all and start it now, the engine refuses.
+    engine.remove_container(name, v=True)
+
+
+def start(engine: Engine, name: str, program: Program, body: Body, image: Body) -> Blocks:
+    """Fill the created container, start it, and give its output; remove it if that fails."""
+    try:
+        if program.archive:
+            _put(engine, name, _workdir(body, image), program.archive)
+        _check_program(engine, name, body, image)
+        # Listening begins before the start: nothing the program prints can be missed.
+        live = engine.blocks("POST", f"/containers/{name}/attach", stream=1, stdout=1, stderr=1)
+        try:
+            engine.start(name)
+        except BaseException:
+            live.close()
+            raise
+    except (APIError, StartFailed):
+        engine.remove_container(name, v=True, force=True)
+        raise
+    return live
+
+
+def _put(engine: Engine, name: str, folder: str, archive: bytes) -> None:
+    try:
+        engine.put_archive(name, folder, archive)
+    except NotFound:  # Podman makes the working directory only when the container starts
+        engine.put_archive(name, "/", _folders(folder))
+        engine.put_archive(name, folder, archive)
+
+
+def _folders(path: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        parts = path.strip("/").split("/")
+        for depth in range(len(parts)):
+            folder = tarfile.TarInfo("/".join(parts[: depth + 1]))
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(folder)
+    return out.getvalue()
+
+
+def _check_program(engine: Engine, name: str, body: Body, image: Body) -> None:
+    """See that there is such a program: the init would start in any case, and end with 127."""
+    own = () if "Entrypoint" in body else (image.get("Entrypoint"), body.get("Cmd") or image["Cmd"])
+    argv = body.get("Entrypoint") or next(filter(None, own), [""])
+    program = argv[0]
+    if not program:
+        raise StartFailed(
+            f"Image {body['Image']!r} names no program of its own.",
+            hint="Name one with entry_point (-E).",
+        )
+    variables = dict(item.split("=", 1) for item in [*(image.get("Env") or []), *body["Env"]])
+    folders = variables.get("PATH", PATH).split(":")
+    places = [_workdir(body, image)] if "/" in program else folders
+    if not any(engine.has_file(name, posixpath.join(place, program)) for place in places):
+        where = "" if "/" in program else f" (PATH is {':'.join(folders)})"
+        raise StartFailed(
+            f"The program {program!r} was not found in image {body['Image']!r}{where}.",
+            hint="Name another one with entry_point (-E), or another image (-d).",
+        )
+
+
+def _workdir(body: Body, image: Body) -> str:
+    return body.get("WorkingDir") or image.get("WorkingDir") or "/"
+
+
+def was_started(info: dict[str, Any]) -> bool:
+    """Say whether a container, as inspected, has ever been started."""
+    return not info["State"]["StartedAt"].startswith("0001")

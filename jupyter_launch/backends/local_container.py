@@ -1,0 +1,266 @@
+"""The backend ``local-container``: programs in containers of a Docker Engine.
+
+The engine may be on another machine: files go in through its API, never as a bind mount.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import signal
+import tarfile
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from docker.errors import APIError, NotFound
+from docker.errors import ImageNotFound as NoSuchImage
+
+from ..docker_engine import Blocks, Engine, address, connect, patiently, translated, words
+from ..errors import BackendError, BackendUnavailable, ImageNotFound, SpecError, StartFailed
+from ..program import Program
+from ..runs import LogPosition, Run
+from .base import Backend, Frame, Report, Result
+from .docker_create import STORE_LABEL, create, create_body, start, was_started
+from .docker_log import EXACT_LOG, after, frames, mended, merged, skipped
+from .docker_options import RESOURCE, container_options
+from .docker_pull import HINT, present, pull
+
+STORE_VARIABLE = "JUPYTER_LAUNCH_STORE_ID"
+SETTLE_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Pauses between looks at a container whose output has ended, until it counts as running on."""
+
+
+class LocalContainer(Backend):
+    """Runs programs in containers, found again by the engine's address and the container's name."""
+
+    name: ClassVar[str] = RESOURCE
+    containers: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._live: dict[str, Blocks] = {}
+        self._interrupted: set[str] = set()
+
+    def available(self) -> str | None:
+        """Say why nothing can be started here; ``None`` if it can."""
+        try:
+            where = address()
+            with translated(where):
+                connect(where).alive()
+        except BackendError as error:
+            return str(error)
+        return None
+
+    def prepare(self, program: Program, report: Report) -> Program:
+        """Pull the image if it is not there, or if the option `pull` says so."""
+        image, options = _image(program), container_options(program.options)
+        engine = connect(address())
+        with translated(engine.address):
+            there = present(engine, image, options.platform)
+            if options.pull == "always" or not there:
+                if options.pull == "never":
+                    raise ImageNotFound(
+                        f"Image {image!r} is not on this engine, and the option pull is 'never'.",
+                        hint="Pull or build it first, or leave that option out.",
+                    )
+                pull(engine, image, options.platform, report)
+        return program
+
+    def describe(self, program: Program, run: Run) -> dict[str, object]:
+        """Give the create request that `start` would send, with names only of hidden values."""
+        options = container_options(program.options)
+        body = create_body(program, run, options, {})
+        given = {**program.env, **dict.fromkeys(program.secrets)}
+        named = [name if value is None else f"{name}={value}" for name, value in given.items()]
+        body["Env"] = [*named, *options.body.get("Env", [])]
+        return {
+            "resource": self.name,
+            "image": _image(program),
+            "argv": [*body.get("Entrypoint", []), *body.get("Cmd", [])],
+            "create": body,
+            "platform": options.platform,
+            "env_files": list(options.env_files),
+            "files": _names(program.archive),
+        }
+
+    def handle(self, run: Run) -> str:
+        """Name the engine and the container."""
+        return f"{address()}#jupyter-launch-{run.id}"
+
+    def start(self, program: Program, run: Run, environment: Mapping[str, str]) -> None:
+        """Create the container, put the files in, listen, start it."""
+        handle = self.handle(run)
+        engine, name = _open(handle)
+        options = container_options(program.options)
+        with translated(engine.address):
+            image = _inspect_image(engine, _image(program))
+            body = create_body(program, run, options, image)
+            body["Env"] = options.environment(environment)
+            body["Labels"][STORE_LABEL] = environment.get(STORE_VARIABLE, "")
+            try:
+                create(engine, name, body, options.platform)
+                self._live[handle] = start(engine, name, program, body, image)
+            except NoSuchImage as error:
+                raise ImageNotFound(f"{words(error)}.", hint=HINT) from error
+            except APIError as error:
+                raise StartFailed(
+                    f"The container of image {program.image!r} could not be started. The Docker "
+                    f"Engine says: {words(error)}.",
+                    hint="Check the options of local-container (resource_args) and the image.",
+                ) from error
+
+    def find(self, handle: str) -> bool:
+        """Say whether the container is there and was ever started."""
+        info = _inspect(handle)
+        return info is not None and was_started(info)
+
+    def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
+        """Follow the output: live where this process started it, otherwise from the engine's log."""
+        live = self._live.pop(handle, None)
+        if live is not None and position.size:
+            live.close()
+            live = None
+        while True:
+            with contextlib.suppress(BackendUnavailable):
+                for batch in _output(handle, live, position):
+                    position = after(position, batch)
+                    yield batch
+            live = None
+            ended, away = _settle(handle)
+            if away:
+                self._interrupted.add(handle)
+            # After an interruption, what was not passed on is in the engine's log.
+            if ended and not away:
+                return
+
+    def result(self, handle: str) -> Result:
+        """Give the exit code, and why, once the program has ended."""
+        while True:
+            info, away = patiently(partial(_inspect, handle))
+            if away:
+                self._interrupted.add(handle)
+            if info is None:
+                return Result(None, "the container was removed by somebody else")
+            if not info["State"]["Running"]:
+                return outcome(info, interrupted=handle in self._interrupted)
+            engine, name = _open(handle)
+            # Whatever breaks the waiting is looked at by the next inspection.
+            with contextlib.suppress(BackendUnavailable), translated(engine.address):
+                engine.wait(name)
+
+    def stop(self, handle: str, grace_s: float) -> None:
+        """Send the stop signal, and kill after the grace, in whole seconds as the engine counts."""
+        engine, name = _open(handle)
+        with translated(engine.address), contextlib.suppress(NotFound):
+            if was_started(engine.inspect_container(name)):
+                engine.stop(name, timeout=math.ceil(grace_s))
+            else:
+                engine.remove_container(name, v=True)
+
+    def remove(self, handle: str) -> None:
+        """Remove the container and its anonymous volumes."""
+        self._interrupted.discard(handle)
+        live = self._live.pop(handle, None)
+        if live is not None:
+            live.close()
+        engine, name = _open(handle)
+        with translated(engine.address), contextlib.suppress(NotFound):
+            engine.remove_container(name, v=True, force=True)
+
+
+def _image(program: Program) -> str:
+    if not program.image:
+        raise SpecError(
+            "A container needs an image, and none was named.",
+            hint="Name one with -d IMAGE.",
+            field="docker_image",
+        )
+    return program.image
+
+
+def _inspect_image(engine: Engine, image: str) -> dict[str, Any]:
+    config = engine.inspect_image(image)["Config"]
+    return {name: value for name, value in config.items() if value}
+
+
+def _names(archive: bytes | None) -> list[str]:
+    if not archive:
+        return []
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return tar.getnames()
+
+
+def _open(handle: str) -> tuple[Engine, str]:
+    where, _, name = handle.rpartition("#")
+    return connect(where), name
+
+
+def _inspect(handle: str) -> dict[str, Any] | None:
+    engine, name = _open(handle)
+    with translated(engine.address):
+        try:
+            info: dict[str, Any] = engine.inspect_container(name)
+        except NotFound:
+            return None
+    return info
+
+
+def _output(handle: str, live: Blocks | None, position: LogPosition) -> Iterator[list[Frame]]:
+    """Give the output from the live stream, or behind `position` from the engine's log."""
+    engine, name = _open(handle)
+    with translated(engine.address):
+        if live is not None:
+            with contextlib.closing(live):
+                yield from merged(frames(live))
+            return
+        try:
+            driver = engine.inspect_container(name)["HostConfig"]["LogConfig"]["Type"]
+        except NotFound:
+            return
+        path = f"/containers/{name}/logs"
+        with contextlib.closing(engine.blocks("GET", path, stdout=1, stderr=1, follow=1)) as log:
+            batches = frames(log)
+            if driver == EXACT_LOG["Type"]:
+                batches = mended(batches)
+            yield from skipped(merged(batches), position)
+
+
+def _settle(handle: str) -> tuple[bool, bool]:
+    """Say whether a container whose output has ended has ended too, and if the engine was away."""
+    interrupted = False
+    for pause in SETTLE_S:
+        time.sleep(pause)
+        info, away = patiently(partial(_inspect, handle))
+        interrupted = interrupted or away
+        if info is None or not info["State"]["Running"]:
+            return True, interrupted
+    return False, interrupted
+
+
+def outcome(info: dict[str, Any], *, interrupted: bool) -> Result:
+    """Read a result from an ended container.
+
+    Parameters
+    ----------
+    info : dict
+        The engine's inspection of it.
+    interrupted : bool
+        Whether the engine was away in the meantime.
+    """
+    state = info["State"]
+    code: int = state["ExitCode"]
+    if not was_started(info):
+        return Result(None, "the container was never started")
+    if interrupted and code == 255:
+        return Result(None, "the Docker Engine went away and lost the exit code")
+    if state["OOMKilled"] and code:
+        limit = info["HostConfig"]["Memory"]
+        what = f"the limit was {limit / 2**20:.0f} MiB (option memory)" if limit else "on the host"
+        return Result(code, f"out of memory: {what}")
+    if state["Error"]:
+        return Result(code, state["Error"])
+    with contextlib.suppress(ValueError):
+        return Result(code, f"ended by {signal.Signals(code - 128).name}")
+    return Result(code)
