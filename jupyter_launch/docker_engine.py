@@ -27,7 +27,7 @@ from .errors import BackendError, BackendUnavailable
 
 T = TypeVar("T")
 BLOCK = 256 * 1024
-CONNECT_S = 3.0
+CONNECT_S = 3
 PATIENCE_S = 60.0
 """How long an engine that went away may take to come back: a restart, an upgrade."""
 
@@ -68,6 +68,11 @@ class Engine(docker.APIClient):
     def alive(self) -> None:
         """Ask for a sign of life, which comes at once or not at all."""
         self._ask("GET", "/_ping", timeout=CONNECT_S)
+
+    def image(self, name: str) -> dict[str, Any]:
+        """Inspect an image."""
+        info: dict[str, Any] = self.inspect_image(name)  # type: ignore[no-untyped-call]
+        return info
 
     def has_file(self, container: str, path: str) -> bool:
         """Say whether there is a file of that path in a container, running or not."""

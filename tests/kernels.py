@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 from collections.abc import Iterator
@@ -37,19 +38,25 @@ class Kernel:
         reply = self.client.execute_interactive(
             code, timeout=timeout, output_hook=messages.append, store_history=True
         )
-        assert reply["content"]["status"] in {"ok", "error"}
-        return messages
+        self.reply = reply["content"]
+        return [m for m in messages if m["msg_type"] not in {"status", "execute_input"}]
 
     def text(self, code: str, *, timeout: float = 60) -> str:
         """Run a cell and give all it printed."""
         return "".join(
-            m["content"]["text"] for m in self.run(code, timeout=timeout) if m["msg_type"] == "stream"
+            m["content"]["text"]
+            for m in self.run(code, timeout=timeout)
+            if m["msg_type"] == "stream"
         )
+
+    def error(self, code: str, *, timeout: float = 60) -> str:
+        """Run a cell and give the error it ended with, or an empty text."""
+        self.run(code, timeout=timeout)
+        failed = self.reply["status"] == "error"
+        return f"{self.reply['ename']}: {self.reply['evalue']}" if failed else ""
 
     def value(self, code: str) -> Any:
         """Run a cell and give the value it prints the `repr` of."""
-        import ast  # noqa: PLC0415
-
         return ast.literal_eval(self.text(code))
 
     def kill(self) -> None:
@@ -70,9 +77,3 @@ def kernel(*, live: bool = False) -> Iterator[Kernel]:
         yield made
     finally:
         made.close()
-
-
-def error_of(messages: list[dict[str, Any]]) -> str:
-    """Give the error a cell ended with, or an empty text."""
-    found = [m["content"] for m in messages if m["msg_type"] == "error"]
-    return f"{found[0]['ename']}: {found[0]['evalue']}" if found else ""

@@ -13,6 +13,7 @@ from ..docker_engine import Blocks, Engine, words
 from ..errors import SpecError, StartFailed
 from ..program import Program
 from ..runs import Run
+from . import docker_values as values
 from .docker_log import EXACT_LOG
 from .docker_options import RESOURCE, ContainerOptions
 from .docker_values import Body, merge
@@ -61,8 +62,9 @@ def create_body(program: Program, run: Run, options: ContainerOptions, image: Bo
 
 def create(engine: Engine, name: str, body: Body, platform: str | None) -> None:
     """Create the container; clear one of that name away that its owner never came to start."""
+    send: Any = engine.create_container_from_config
     try:
-        engine.create_container_from_config(body, name, platform)
+        send(body, name, platform)
     except APIError as error:
         if error.status_code == 409:
             _forget_unstarted(engine, name, body["Labels"])
@@ -70,7 +72,7 @@ def create(engine: Engine, name: str, body: Body, platform: str | None) -> None:
             del body["HostConfig"]["LogConfig"]  # Podman has other drivers
         else:
             raise
-        engine.create_container_from_config(body, name, platform)
+        send(body, name, platform)
 
 
 def _forget_unstarted(engine: Engine, name: str, labels: dict[str, str]) -> None:
@@ -126,15 +128,15 @@ def _folders(path: str) -> bytes:
 
 def _check_program(engine: Engine, name: str, body: Body, image: Body) -> None:
     """See that there is such a program: the init would start in any case, and end with 127."""
-    own = () if "Entrypoint" in body else (image.get("Entrypoint"), body.get("Cmd") or image["Cmd"])
-    argv = body.get("Entrypoint") or next(filter(None, own), [""])
-    program = argv[0]
+    own_cmd = [] if "Entrypoint" in body else image.get("Cmd", [])
+    argv = [*(body.get("Entrypoint") or image.get("Entrypoint", [])), *body.get("Cmd", own_cmd)]
+    program = next(filter(None, argv), "")
     if not program:
         raise StartFailed(
             f"Image {body['Image']!r} names no program of its own.",
             hint="Name one with entry_point (-E).",
         )
-    variables = dict(item.split("=", 1) for item in [*(image.get("Env") or []), *body["Env"]])
+    variables = values.pairs([*image.get("Env", []), *body["Env"]])
     folders = variables.get("PATH", PATH).split(":")
     places = [_workdir(body, image)] if "/" in program else folders
     if not any(engine.has_file(name, posixpath.join(place, program)) for place in places):

@@ -20,7 +20,7 @@ REPORT_S = 0.25
 def present(engine: Engine, image: str, platform: str | None) -> bool:
     """Say whether the engine has the image (for that platform)."""
     try:
-        found = engine.inspect_image(image)
+        found = engine.image(image)
     except NotFound:
         return False
     except APIError as error:

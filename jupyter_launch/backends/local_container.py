@@ -117,7 +117,7 @@ class LocalContainer(Backend):
         return info is not None and was_started(info)
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
-        """Follow the output: live where this process started it, otherwise from the engine's log."""
+        """Follow the output: live if this process started it, otherwise from the engine's log."""
         live = self._live.pop(handle, None)
         if live is not None and position.size:
             live.close()
@@ -181,7 +181,7 @@ def _image(program: Program) -> str:
 
 
 def _inspect_image(engine: Engine, image: str) -> dict[str, Any]:
-    config = engine.inspect_image(image)["Config"]
+    config = engine.image(image)["Config"]
     return {name: value for name, value in config.items() if value}
 
 

@@ -285,6 +285,7 @@ class View {
   #top = 0;
   #drawing = false;
   #stopped = 0; // when Stop was pressed
+  #lost = false; // whether the kernel has gone
   #closed = new AbortController();
 
   constructor(model, root) {
@@ -299,6 +300,7 @@ class View {
     on(window, "pageshow", (event) => event.persisted && this.#hello());
     model.on("change:record", this.header);
     model.on("msg:custom", this.#receive);
+    model.on("comm_live_update", this.#lose);
     this.timers = [setInterval(this.header, 1000), setInterval(() => this.#acknowledge(), HEARTBEAT_MS)];
     this.header();
     this.#hello();
@@ -310,6 +312,7 @@ class View {
     this.timers.forEach(clearInterval);
     this.#model.off("change:record", this.header);
     this.#model.off("msg:custom", this.#receive);
+    this.#model.off("comm_live_update", this.#lose);
   }
 
   #build(root) {
@@ -338,10 +341,12 @@ class View {
 
   header = () => {
     const record = this.#model.get("record") ?? {};
+    const live = Boolean(record.state) && !record.terminal && !this.#lost;
     const now = Date.now() / 1000 + this.#ahead;
-    say(this.badge, record.state ? `${record.symbol} ${record.state}` : "…");
-    this.badge.style.background = record.color ?? "";
-    this.badge.dataset.live = Boolean(record.state) && !record.terminal;
+    const lost = this.#lost && !record.terminal;
+    say(this.badge, record.state ? `${record.symbol} ${lost ? "was " : ""}${record.state}` : "…");
+    this.badge.style.background = (!lost && record.color) || "";
+    this.badge.dataset.live = live;
     say(this.name, record.name ?? "");
     say(this.runId, record.id ?? "");
     say(this.time, this.#time(record, now));
@@ -349,8 +354,10 @@ class View {
     say(this.notices, [...(record.notices ?? []), this.#unanswered(record)].filter(Boolean).map((text) => `⚠ ${text}`).join("\n"));
     say(this.reason, record.reason || record.doing || "");
     this.reason.dataset.bad = record.state === "failed" || record.state === "crashed";
-    say(this.hint, record.hint ?? "");
+    const gone = `The kernel has gone, and this view with it. The run goes on: jupyter launch attach ${record.id}`;
+    say(this.hint, lost ? gone : record.hint ?? "");
     this.copy.hidden = !record.id;
+    this.stop.hidden = !live;
     this.#showStop(record);
   };
 
@@ -364,7 +371,6 @@ class View {
     if (stopping && !this.#stopped) this.#stopped = Date.now();
     const late = stopping && Date.now() - this.#stopped > 1000 * (record.grace ?? 10);
     this.stop.textContent = late ? "Killing…" : stopping ? "Stopping…" : "Stop";
-    this.stop.hidden = !record.state || Boolean(record.terminal);
     this.stop.disabled = stopping;
   }
 
@@ -389,6 +395,12 @@ class View {
       getSelection().selectAllChildren(this.runId); // no clipboard here: the user copies by key
     }
   }
+
+  #lose = () => {
+    this.#lost = true;
+    this.header();
+    this.timers.forEach(clearInterval);
+  };
 
   // -- the log --
 

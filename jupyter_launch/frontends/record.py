@@ -158,7 +158,7 @@ def program_text(spec: LaunchSpec) -> str:
     else:
         what = spec.job or spec.image or ""
     text = visible(redact_text(f"{what} {shlex.join(words)}".strip()))
-    return text if len(text) <= 100 else f"{text[:99]}…"
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def elapsed(seconds: float) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +61,9 @@ def assert_whole(store: Store, run_id: str) -> None:
     run = store.get(run_id)
     assert (run.state, run.exit_code) == (State.FAILED, 7)
     lines = store.read_log(run_id).decode().splitlines()
-    assert [line for line in lines if line.startswith("line")] == [f"line {n}" for n in range(LINES)]
+    assert [line for line in lines if line.startswith("line")] == [
+        f"line {n}" for n in range(LINES)
+    ]
     warnings = [f"warning {n}" for n in range(0, LINES, 3)]
     assert [line for line in lines if line.startswith("warning")] == warnings
 
@@ -95,8 +98,7 @@ def test_attach_takes_over_and_prints_the_log_from_its_first_byte(
 @pytest.mark.parametrize("place", PLACES)
 def test_an_agent_takes_over_what_a_killed_agent_was_running(store: Store, place: str) -> None:
     script = "program.py"
-    with open(script, "w") as file:
-        file.write(PROGRAM)
+    Path(script).write_text(PROGRAM)
     add = [sys.executable, "-m", "jupyter_launch", "add", script, *place.split()]
     run_id = subprocess.check_output(add, text=True).strip()
     run = store.wait(run_id, lambda run: run.state is State.RUNNING, timeout=30)

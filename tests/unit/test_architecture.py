@@ -26,7 +26,7 @@ LAYERS = {
     "L2 seams": ["backends", "backends.base", "stores", "stores.base", "sources.base"],
     "L3 adapters": ["backends.*", "stores.*", "sources", "sources.*", "environment"],
     "L4 core": ["lease", "execute", "handle", "submit"],
-    "L5 loops": ["agent", "api"],
+    "L5 agent": ["agent"],
     "L6 frontends": ["frontends", "frontends.*", "__main__"],
 }
 """``x.*`` is what is below `x` and not named elsewhere."""
@@ -37,8 +37,8 @@ FREE = "__init__"
 MODULE_LINES, MODULE_MEDIAN = 300, 150
 FUNCTION_LINES, FUNCTION_MEDIAN = 40, 10
 PARAMETERS = 6
-DOCUMENTED_BY_WANDB = {"launch", "launch_add"}
-"""Functions whose parameters are not ours to choose."""
+DOCUMENTED_BY_WANDB = {"frontends.api.launch", "frontends.api.launch_add"}
+"""Functions whose parameters, and so their size, are not ours to choose."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -115,6 +115,7 @@ def _modules() -> Iterator[Module]:
 
 MODULES = {module.name: module for module in _modules()}
 FUNCTIONS = [pair for module in MODULES.values() for pair in module.functions()]
+OURS = [pair for pair in FUNCTIONS if pair[0] not in DOCUMENTED_BY_WANDB]
 
 
 def layer(name: str) -> int:
@@ -127,11 +128,13 @@ def layer(name: str) -> int:
     raise AssertionError(f"the module {name} has no place in LAYERS")
 
 
-def body_lines(function: Function) -> int:
-    """Count a function's lines, without its signature and docstring."""
-    first = function.body[1 if ast.get_docstring(function) and function.body[1:] else 0]
+def lines_of(function: Function) -> int:
+    """Count a function's lines, without its docstring."""
+    first = function.body[0]
+    assert first.end_lineno is not None
     assert function.end_lineno is not None
-    return function.end_lineno - first.lineno + 1
+    docstring = first.end_lineno - first.lineno + 1 if ast.get_docstring(function) else 0
+    return function.end_lineno - function.lineno + 1 - docstring
 
 
 def parameters(function: Function) -> int:
@@ -177,14 +180,13 @@ def test_modules_are_short() -> None:
 
 
 def test_functions_are_short() -> None:
-    lines = {name: body_lines(function) for name, function in FUNCTIONS}
+    lines = {name: lines_of(function) for name, function in OURS}
     assert {name: count for name, count in lines.items() if count > FUNCTION_LINES} == {}
     assert median(lines.values()) <= FUNCTION_MEDIAN
 
 
 def test_functions_take_few_parameters() -> None:
-    ours = [pair for pair in FUNCTIONS if pair[1].name not in DOCUMENTED_BY_WANDB]
-    assert {n: parameters(f) for n, f in ours if parameters(f) > PARAMETERS} == {}
+    assert {n: parameters(f) for n, f in OURS if parameters(f) > PARAMETERS} == {}
 
 
 # -- where things belong -----------------------------------------------------------------------

@@ -154,7 +154,7 @@ def test_a_secret_of_several_lines_leaves_the_log() -> None:
         ({"source": {"kind": "cell", "body": ""}}, ""),
         ({"uri": "https://h/r.git", "git": {"version": "v1"}}, "https://h/r.git@v1"),
         ({"job": "e/p/j:latest"}, "e/p/j:latest"),
-        ({"docker": {"docker_image": "x" * 200}}, "x" * 99 + "…"),
+        ({"docker": {"docker_image": "x" * 200}}, "x" * 79 + "…"),
     ],
 )
 def test_program_text(spec: dict[str, Any], text: str) -> None:
