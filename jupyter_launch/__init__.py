@@ -13,8 +13,9 @@ from ._version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .frontends.api import AbstractRun, Api, QueuedRun, SubmittedRun, launch, launch_add
     from .errors import ExecutionError, LaunchError, RunStopped, SpecError, Unsupported
+    from .frontends.api import AbstractRun, Api, QueuedRun, SubmittedRun
+    from .frontends.launches import launch, launch_add
     from .handle import RunHandle
     from .spec import LaunchSpec
 
@@ -30,8 +31,8 @@ _HOMES = {
     "SpecError": "errors",
     "SubmittedRun": "frontends.api",
     "Unsupported": "errors",
-    "launch": "frontends.api",
-    "launch_add": "frontends.api",
+    "launch": "frontends.launches",
+    "launch_add": "frontends.launches",
 }
 
 __all__ = [

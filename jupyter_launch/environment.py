@@ -17,7 +17,7 @@ CHUNK = 32670
 """Characters of JSON in one variable; a longer text becomes ``NAME_0``, ``NAME_1``..."""
 
 PASSED_ON = ("WANDB_API_KEY", "WANDB_BASE_URL")
-"""What a W&B program needs to reach its server; handed over like a secret where the owner has it."""
+"""What a W&B program needs to reach its server, handed over if the owner has it."""
 
 _OF_THE_KERNEL = re.compile(
     r"JPY_|IPY|PYDEVD|JUPYTER_LAUNCH_|WANDB_(SERVICE|DIR|MODE|RUN_ID|NOTEBOOK)"

@@ -95,11 +95,15 @@ class RunHandle:
                 if run.state.terminal:
                     return
                 if not listener.wait(2.0):
-                    self.launcher.rescue(run)
+                    self.rescue()
 
     def follow(self, offset: int = 0) -> Iterator[bytes]:
         """Give the log from a byte offset, piece by piece as it is written, to the run's end."""
         return (piece for piece in self.watch(offset) if isinstance(piece, bytes))
+
+    def rescue(self) -> None:
+        """See to it that somebody executes the run: whoever only watches calls this at times."""
+        self.launcher.rescue(self.run)
 
     def events(self, after: int = 0) -> list[Event]:
         """Give what happened to the run, from event number `after` + 1 on."""
@@ -145,7 +149,7 @@ class RunHandle:
                 return run.state
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"Run {self.id} is still {self.status} after {timeout} s.")
-            self.launcher.rescue(self.run)
+            self.rescue()
 
     def check(self) -> None:
         """Raise if the run ended badly.

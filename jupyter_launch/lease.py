@@ -68,6 +68,9 @@ class Keeper:
         self._closed = False
         self._listener = store.listen(self.owner)
         self._thread = threading.Thread(target=self._run, name="launch-lease", daemon=True)
+
+    def start(self) -> None:
+        """Begin to renew, and to take over."""
         self._thread.start()
 
     def hold(self, run: Run, *, adopted: bool) -> Claim | None:

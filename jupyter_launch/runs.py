@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import secrets
 import string
 from dataclasses import dataclass
@@ -14,9 +13,6 @@ from .states import State
 
 if TYPE_CHECKING:
     from .spec import LaunchSpec
-
-ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""What may stand for a run's id: it becomes part of file, container and process names."""
 
 
 _DIGITS = string.digits + string.ascii_lowercase
@@ -36,6 +32,12 @@ class Queue(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Queue:
+        """Read what `str` makes of a queue."""
+        entity, _, name = text.rpartition("/")
+        return cls(entity, name)
 
 
 class LogPosition(NamedTuple):

@@ -8,43 +8,20 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import SpecError
-from .runs import ID_PATTERN
+from .option import opt
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What may stand for a run's id: it becomes part of file, container and process names."""
 
 PRIORITIES = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 """W&B's words for the priority of a queued run; a lower number is taken first."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """How a field is spelt as an argument.
-
-    Parameters
-    ----------
-    flags : tuple of str
-        Its spellings, short one first.
-    metavar : str
-        What stands for the value in the help.
-    read : str
-        How text becomes the value: ``text``, ``words`` (shell-like splitting), ``mapping`` (YAML
-        or JSON, inline or from a file), ``pairs`` (``key=value ...``, values in YAML),
-        ``strings`` (``NAME=value ...``, values stay text), ``list``, ``number``, ``priority``.
-    """
-
-    flags: tuple[str, ...]
-    metavar: str = "TEXT"
-    read: str = "text"
-
-
-def opt(*flags: str, metavar: str = "TEXT", read: str = "text") -> Option:
-    """Spell an `Option` in one line."""
-    return Option(flags, metavar, read)
 
 
 class Part(BaseModel):
@@ -305,14 +282,3 @@ def _names_beside(path: list[str]) -> list[str]:
     for part in path[:-1]:
         model = {"docker": Docker, "git": Git, "overrides": Overrides, "source": Source}.get(part)
     return list(model.model_fields) if model else []
-
-
-def options(model: type[Part] = LaunchSpec, path: str = "") -> Iterator[tuple[str, Option, str]]:
-    """Walk the option table: the dotted path of each field that has an `Option`, it, and help."""
-    for name, info in model.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, Part):
-            yield from options(inner, f"{path}{name}.")
-        for mark in info.metadata:
-            if isinstance(mark, Option):
-                yield f"{path}{name}", mark, info.description or ""

@@ -49,6 +49,7 @@ class Launcher:
         self.on_free: Callable[[], None] = lambda: None
         self._asked_for_agent: dict[Queue, float] = {}
         self._closed = threading.Event()
+        self.keeper.start()
 
     def launch(self, spec: LaunchSpec, *, parent: str | None = None) -> RunHandle:
         """Start a spec now, in this process's care. Returns at once.

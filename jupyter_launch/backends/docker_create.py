@@ -60,32 +60,40 @@ def create_body(program: Program, run: Run, options: ContainerOptions, image: Bo
     return body
 
 
-def create(engine: Engine, name: str, body: Body, platform: str | None) -> None:
-    """Create the container; clear one of that name away that its owner never came to start."""
+def create(engine: Engine, name: str, body: Body, platform: str | None) -> bool:
+    """Create the container.
+
+    Returns
+    -------
+    bool
+        False if it was created *and started* before. One that was never started is made anew: its
+        owner may have died before all files were in.
+    """
     send: Any = engine.create_container_from_config
     try:
         send(body, name, platform)
     except APIError as error:
         if error.status_code == 409:
-            _forget_unstarted(engine, name, body["Labels"])
+            if _started_before(engine, name, body["Labels"]):
+                return False
+            # Not forced: should its owner be alive after all and start it now, the engine refuses.
+            engine.remove_container(name, v=True)
         elif "log driver" in words(error) and body["HostConfig"]["LogConfig"] is EXACT_LOG:
             del body["HostConfig"]["LogConfig"]  # Podman has other drivers
         else:
             raise
         send(body, name, platform)
+    return True
 
 
-def _forget_unstarted(engine: Engine, name: str, labels: dict[str, str]) -> None:
+def _started_before(engine: Engine, name: str, labels: dict[str, str]) -> bool:
     there = engine.inspect_container(name)
-    same = labels.items() <= there["Config"]["Labels"].items()
-    if not same or was_started(there):
-        raise StartFailed(
-            f"There is a container {name!r} on the engine already, "
-            + ("started for this run." if same else "which is not of this run."),
-            hint=f"Look at it (docker logs {name}); remove it (docker rm {name}) to try again.",
-        )
-    # Not forced: should its owner be alive after all and start it now, the engine refuses.
-    engine.remove_container(name, v=True)
+    if labels.items() <= there["Config"]["Labels"].items():
+        return was_started(there)
+    raise StartFailed(
+        f"The engine has a container {name!r} already, of another run or another store.",
+        hint="Give the run another id, or remove that container if nobody needs it.",
+    )
 
 
 def start(engine: Engine, name: str, program: Program, body: Body, image: Body) -> Blocks:
@@ -128,8 +136,9 @@ def _folders(path: str) -> bytes:
 
 def _check_program(engine: Engine, name: str, body: Body, image: Body) -> None:
     """See that there is such a program: the init would start in any case, and end with 127."""
-    own_cmd = [] if "Entrypoint" in body else image.get("Cmd", [])
-    argv = [*(body.get("Entrypoint") or image.get("Entrypoint", [])), *body.get("Cmd", own_cmd)]
+    own_cmd: list[str] = [] if "Entrypoint" in body else image.get("Cmd", [])
+    entry: list[str] = body.get("Entrypoint", image.get("Entrypoint", []))
+    argv = [*entry, *body.get("Cmd", own_cmd)]
     program = next(filter(None, argv), "")
     if not program:
         raise StartFailed(

@@ -100,8 +100,8 @@ class LocalContainer(Backend):
             body["Env"] = options.environment(environment)
             body["Labels"][STORE_LABEL] = environment.get(STORE_VARIABLE, "")
             try:
-                create(engine, name, body, options.platform)
-                self._live[handle] = start(engine, name, program, body, image)
+                if create(engine, name, body, options.platform):
+                    self._live[handle] = start(engine, name, program, body, image)
             except NoSuchImage as error:
                 raise ImageNotFound(f"{words(error)}.", hint=HINT) from error
             except APIError as error:

@@ -22,7 +22,8 @@ from typing import Any
 
 from ..errors import BackendError, SpecError, StartFailed, Unsupported
 from ..program import Program
-from ..runs import ID_PATTERN, LogPosition, Run
+from ..runs import LogPosition, Run
+from ..spec import ID_PATTERN
 from . import supervisor
 from .base import Backend, Frame, Result
 from .process_folder import ProcessFolder, files, fill

@@ -194,7 +194,8 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
                     pause = LOOK_S
                 if pause is None:
                     break
-                bell.wait(pause)
+                if not bell.wait(pause) and pause == LOOK_S:
+                    self._handle.rescue()
                 time.sleep(max(0.0, begun + TICK_S - time.monotonic()))
             with self._lock:  # nobody rings a bell that is closed
                 self._bell = None if self._bell is bell else self._bell

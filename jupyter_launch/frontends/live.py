@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import RunStopped
-from ..handle import RunHandle
+from ..handle import Launches, RunHandle
 from .record import status_line
 from .text import stream
-
-if TYPE_CHECKING:
-    from ..submit import Launcher
 
 
 class CellRun(RunHandle):
@@ -27,7 +24,7 @@ class CellRun(RunHandle):
         Where the magic ran.
     """
 
-    def __init__(self, launcher: Launcher, run_id: str, shell: Any) -> None:
+    def __init__(self, launcher: Launches, run_id: str, shell: Any) -> None:
         super().__init__(launcher, run_id)
         self._shell = shell
         self._cell = shell.execution_count

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ..errors import SpecError
-from ..spec import options
+from ..option import options
+from ..spec import LaunchSpec
 from .values import expander, flat, pairs, read
 
 MANY = {"pairs", "strings", "list"}
@@ -57,7 +58,7 @@ def parser(prog: str, description: str) -> Parser:
     """Make the parser of a verb: the table's options, and those of every front end."""
     made = Parser(prog=prog, description=description, add_help=False, allow_abbrev=False)
     made.add_argument("path", nargs="?", help="script or folder to launch")
-    for path, option, text in options():
+    for path, option, text in options(LaunchSpec):
         words: dict[str, Any] = {"nargs": "+", "action": "append"} if option.read in MANY else {}
         made.add_argument(*option.flags, dest=path, metavar=option.metavar, help=text, **words)
     made.add_argument(
@@ -103,7 +104,7 @@ def parse(made: Parser, words: Sequence[str], names: Mapping[str, Any] | None = 
     given = vars(made.parse_args(list(words[:cut])))
     expand: Callable[[str], Any] = (lambda text: text) if names is None else expander(names)
     spec: dict[str, Any] = {}
-    for path, option, _ in options():
+    for path, option, _ in options(LaunchSpec):
         if given[path] is not None:
             _put(spec, path, read(option, given[path], expand))
     if given["set"]:

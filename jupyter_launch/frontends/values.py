@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from ..errors import SpecError
-from ..spec import PRIORITIES, Option
+from ..option import Option
+from ..spec import PRIORITIES
 
 
 def read(option: Option, given: Any, expand: Callable[[str], Any]) -> Any:

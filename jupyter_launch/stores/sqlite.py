@@ -107,7 +107,7 @@ class SQLiteStore(Store):
             if row["owner"] == owner or not (row["lease_until"] < now or known_dead(row["owner"])):
                 continue
             with self._file.transaction():
-                before = {"id": row["id"], "before": row["owner"]}
+                before = {"id": row["id"], "before": row["owner"], "seen": row["lease_until"]}
                 if row["state"] == State.LEASED and row["queue"] and not row["handle"]:
                     reason = "its agent ended before it started; waiting for another"
                     if self._file.row("back_to_queue", reason=reason, **before):
@@ -175,16 +175,17 @@ class SQLiteStore(Store):
     def runs(
         self, *, states: Iterable[State] = (), queue: Queue | None = None, limit: int = 50
     ) -> list[Run]:
+        wanted = set(states)
         if queue is not None:
-            rows = self._file.rows("list_queue", queue=str(queue), limit=-1 if states else limit)
-        elif states:
+            rows = self._file.rows("list_queue", queue=str(queue), limit=-1 if wanted else limit)
+        elif wanted:
             rows = [
-                row for s in states for row in self._file.rows("list_state", state=s, limit=limit)
+                row for s in wanted for row in self._file.rows("list_state", state=s, limit=limit)
             ]
         else:
             rows = self._file.rows("list", limit=limit)
-        wanted = set(states or State)
-        rows = sorted((r for r in rows if r["state"] in wanted), key=lambda r: -r["seq"])
+        kept = wanted or set(State)
+        rows = sorted((r for r in rows if r["state"] in kept), key=lambda r: -r["seq"])
         return [_run(row) for row in rows[:limit]]
 
     def ahead(self, run: Run) -> int:
@@ -250,7 +251,7 @@ class SQLiteStore(Store):
         return row["resource"], json.loads(row["config"])
 
     def queues(self) -> list[Queue]:
-        return [_queue(row["queue"]) for row in self._file.rows("queues")]
+        return [Queue.parse(row["queue"]) for row in self._file.rows("queues")]
 
     def put_agent(self, agent: Agent) -> None:
         queues = json.dumps([str(queue) for queue in agent.queues])
@@ -262,7 +263,7 @@ class SQLiteStore(Store):
     def agents(self) -> list[Agent]:
         now = time.time()
         return [
-            Agent(**{**dict(row), "queues": tuple(map(_queue, json.loads(row["queues"])))})
+            Agent(**{**dict(row), "queues": tuple(map(Queue.parse, json.loads(row["queues"])))})
             for row in self._file.rows("agents")
             if row["heartbeat"] > now - AGENT_ALIVE_S and not known_dead(row["owner"])
         ]
@@ -294,14 +295,9 @@ def topic_of(name: str) -> str:
 def _run(row: sqlite3.Row) -> Run:
     fields = {key: row[key] for key in row.keys() if key in Run.__dataclass_fields__}  # noqa: SIM118
     fields["state"] = State(row["state"])
-    fields["queue"] = _queue(row["queue"]) if row["queue"] else None
+    fields["queue"] = Queue.parse(row["queue"]) if row["queue"] else None
     fields["stop_requested"] = bool(row["stop_requested"])
     return Run(**fields)
-
-
-def _queue(text: str) -> Queue:
-    entity, _, name = text.partition("/")
-    return Queue(entity, name)
 
 
 def _event(row: sqlite3.Row) -> Event:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ class SQLiteFile:
         self.path = path
         self._sql = statements("sqlite")
         self._lock = threading.RLock()
-        self._pid = -1
         self._connection: sqlite3.Connection | None = None
+        _FILES.add(self)
         with self.transaction():
             pass
 
@@ -72,15 +73,22 @@ class SQLiteFile:
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
+    def forked(self) -> None:
+        """Begin anew in a forked child: a thread of the parent may have held the lock."""
+        self._lock = threading.RLock()
+        # Not even closed: that would end the parent's transaction.
+        _OF_THE_PARENT.append(self._connection)
+        self._connection = None
+
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None or self._pid != os.getpid():
-            self._connection = _connect(self.path)
-            self._pid = os.getpid()
-            self._migrate(self._connection)
+        if self._connection is None:
+            connection = _connect(self.path)
+            self._migrate(connection)
+            self._connection = connection
         return self._connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
@@ -99,6 +107,19 @@ class SQLiteFile:
                 f"(schema {version}, this one knows {SCHEMA_VERSION}).",
                 hint="Upgrade: pip install -U jupyter_launch",
             )
+
+
+_FILES: weakref.WeakSet[SQLiteFile] = weakref.WeakSet()
+_OF_THE_PARENT: list[sqlite3.Connection | None] = []
+
+
+def _forked() -> None:
+    for file in list(_FILES):
+        file.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _version(connection: sqlite3.Connection) -> int:

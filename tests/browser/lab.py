@@ -41,7 +41,7 @@ QUIET = {
 
 def write_notebook(path: Path, cells: Sequence[str]) -> None:
     """Write a notebook of code cells without outputs."""
-    made = [
+    made: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "id": f"cell-{number}",

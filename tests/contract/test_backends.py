@@ -137,12 +137,18 @@ def place(
         made.backend.remove(made.backend.handle(run))
 
 
+@dataclass(frozen=True)
+class Talk:
+    """A program that said awkward things and ended, and what its first follower got."""
+
+    handle: str
+    live: dict[int, bytes]
+
+
 @pytest.fixture(scope="module")
-def talk(place: Place) -> str:
-    """A program that said awkward things and ended."""
+def talk(place: Place) -> Talk:
     handle = place.start(place.program(TALK))
-    place.backend.result(handle)
-    return handle
+    return Talk(handle, place.read(handle))
 
 
 class TestBackend:
@@ -185,8 +191,11 @@ class TestBackend:
 
     # -- what comes out ------------------------------------------------------------------------
 
-    def test_output_is_complete_and_exact(self, place: Place, talk: str) -> None:
-        assert place.read(talk) == SAID
+    def test_output_is_complete_and_exact(self, place: Place, talk: Talk) -> None:
+        assert talk.live == SAID
+
+    def test_output_is_the_same_a_second_time(self, place: Place, talk: Talk) -> None:
+        assert place.read(talk.handle) == SAID
 
     @pytest.mark.parametrize(
         "position",
@@ -203,13 +212,13 @@ class TestBackend:
         ],
     )
     def test_attach_gives_exactly_the_rest(
-        self, place: Place, talk: str, position: LogPosition
+        self, place: Place, talk: Talk, position: LogPosition
     ) -> None:
         rest = {STDOUT: SAID[STDOUT][position.stdout :], STDERR: SAID[STDERR][position.stderr :]}
-        assert place.read(talk, position) == rest
+        assert place.read(talk.handle, position) == rest
 
-    def test_batches_are_small_and_never_empty(self, place: Place, talk: str) -> None:
-        for batch in place.backend.attach(talk, BEGINNING):
+    def test_batches_are_small_and_never_empty(self, place: Place, talk: Talk) -> None:
+        for batch in place.backend.attach(talk.handle, BEGINNING):
             assert 0 < sum(len(frame.data) for frame in batch) <= 4 << 20
             assert all(frame.data for frame in batch)
 
@@ -249,8 +258,14 @@ class TestBackend:
         handle = place.start(place.program(f"raise SystemExit({code})"))
         assert place.backend.result(handle).exit_code == code
 
-    def test_result_stays_until_it_is_removed(self, place: Place, talk: str) -> None:
-        assert place.backend.result(talk) == place.backend.result(talk)
+    def test_result_stays_until_it_is_removed(self, place: Place, talk: Talk) -> None:
+        assert place.backend.result(talk.handle) == place.backend.result(talk.handle)
+
+    @pytest.mark.timeout(60)
+    def test_result_comes_although_nobody_follows(self, place: Place) -> None:
+        handle = place.start(place.program("print('x' * 10_000_000); raise SystemExit(3)"))
+        assert place.backend.result(handle).exit_code == 3
+        assert place.read(handle)[STDOUT] == b"x" * 10_000_000 + b"\n"
 
     def test_another_process_follows_it_and_gets_its_exit_code(self, place: Place) -> None:
         code = "import sys, time; print('ab', flush=True); time.sleep(1); print('cd'); sys.exit(7)"
@@ -293,9 +308,9 @@ class TestBackend:
         assert 0.9 < time.monotonic() - began < 15
         assert place.backend.result(handle).exit_code == 137
 
-    def test_stopping_what_has_ended_does_nothing(self, place: Place, talk: str) -> None:
-        place.backend.stop(talk, 10)
-        assert place.backend.result(talk).exit_code == 0
+    def test_stopping_what_has_ended_does_nothing(self, place: Place, talk: Talk) -> None:
+        place.backend.stop(talk.handle, 10)
+        assert place.backend.result(talk.handle).exit_code == 0
 
     # -- traces --------------------------------------------------------------------------------
 

@@ -82,11 +82,11 @@ SELECT * FROM runs WHERE owner IS NOT NULL;
 
 -- name: take_over
 UPDATE runs SET owner = :owner, lease_until = :lease_until
-WHERE id = :id AND owner = :before RETURNING *;
+WHERE id = :id AND owner = :before AND lease_until = :seen RETURNING *;
 
 -- name: back_to_queue
 UPDATE runs SET state = 'pending', owner = NULL, lease_until = NULL, reason = :reason
-WHERE id = :id AND owner = :before RETURNING *;
+WHERE id = :id AND owner = :before AND lease_until = :seen AND state = 'leased' RETURNING *;
 
 -- name: get
 SELECT * FROM runs WHERE id = :id;
