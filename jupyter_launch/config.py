@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jupyter_core.paths import jupyter_data_dir
 
 from .errors import ConfigError
@@ -83,6 +82,9 @@ def project_file() -> tuple[Path | None, dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    # Loading the extension reads settings: it pays for this import only where there is a file.
+    import yaml  # noqa: PLC0415
+
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:

@@ -137,7 +137,7 @@ def _folders(path: str) -> bytes:
 def _check_program(engine: Engine, name: str, body: Body, image: Body) -> None:
     """See that there is such a program: the init would start in any case, and end with 127."""
     own_cmd: list[str] = [] if "Entrypoint" in body else image.get("Cmd", [])
-    entry: list[str] = body.get("Entrypoint", image.get("Entrypoint", []))
+    entry: list[str] = body.get("Entrypoint") or image.get("Entrypoint") or []
     argv = [*entry, *body.get("Cmd", own_cmd)]
     program = next(filter(None, argv), "")
     if not program:

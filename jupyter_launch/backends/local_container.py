@@ -118,10 +118,7 @@ class LocalContainer(Backend):
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         """Follow the output: live if this process started it, otherwise from the engine's log."""
-        live = self._live.pop(handle, None)
-        if live is not None and position.size:
-            live.close()
-            live = None
+        live = self._live.pop(handle, None) if position == (0, 0) else self._hang_up(handle)
         while True:
             with contextlib.suppress(BackendUnavailable):
                 for batch in _output(handle, live, position):
@@ -137,6 +134,7 @@ class LocalContainer(Backend):
 
     def result(self, handle: str) -> Result:
         """Give the exit code, and why, once the program has ended."""
+        self._hang_up(handle)
         while True:
             info, away = patiently(partial(_inspect, handle))
             if away:
@@ -162,12 +160,16 @@ class LocalContainer(Backend):
     def remove(self, handle: str) -> None:
         """Remove the container and its anonymous volumes."""
         self._interrupted.discard(handle)
-        live = self._live.pop(handle, None)
-        if live is not None:
-            live.close()
+        self._hang_up(handle)
         engine, name = _open(handle)
         with translated(engine.address), contextlib.suppress(NotFound):
             engine.remove_container(name, v=True, force=True)
+
+    def _hang_up(self, handle: str) -> None:
+        """End the listening that nobody came for: unread output would block the program."""
+        live = self._live.pop(handle, None)
+        if live is not None:
+            live.close()
 
 
 def _image(program: Program) -> str:

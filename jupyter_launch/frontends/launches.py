@@ -67,21 +67,9 @@ def launch(  # noqa: PLR0913
     LaunchError
         Other errors; see `jupyter_launch.errors`.
     """
+    given = locals()
     api = api or Api()
-    given = {
-        "job": job,
-        "overrides.entry_point": entry_point,
-        "git.version": version,
-        "name": name,
-        "resource": resource,
-        "resource_args": resource_args,
-        "project": project,
-        "entity": entity,
-        "docker.docker_image": docker_image,
-        "run_id": run_id,
-        "registry.url": repository,
-    }
-    spec = _spec(api, config, given, parameters)
+    spec = _spec(api, given, parameters)
     run = SubmittedRun(api.launcher, api.launcher.launch(spec).id)
     if synchronous:
         live.show(live.shell(), run, wait=True)
@@ -154,6 +142,7 @@ def launch_add(  # noqa: PLR0913
     LaunchError
         Other errors; see `jupyter_launch.errors`.
     """
+    given = locals()
     if project_queue not in {None, "model-registry"}:
         raise Unsupported(
             f"The argument 'project_queue' is not supported: queues have no project here, and "
@@ -161,49 +150,36 @@ def launch_add(  # noqa: PLR0913
             hint="Leave it out; a queue is named by its entity and its name.",
         )
     api = Api()
-    given = {
-        "uri": uri,
-        "job": job,
-        "template_variables": template_variables,
-        "project": project,
-        "entity": entity,
-        "queue": queue_name,
-        "resource": resource,
-        "overrides.entry_point": entry_point,
-        "name": name,
-        "git.version": version,
-        "docker.docker_image": docker_image,
-        "resource_args": resource_args,
-        "run_id": run_id,
-        "build": build or None,
-        "registry.url": repository,
-        "sweep_id": sweep_id,
-        "author": author,
-        "priority": priority,
-    }
-    spec = _spec(api, config, given, parameters)
+    spec = _spec(api, {**given, "build": build or None}, parameters)
     return QueuedRun(api.launcher, api.launcher.add(spec).id)
 
 
-def _spec(
-    api: Api,
-    config: Mapping[str, Any] | None,
-    given: Mapping[str, Any],
-    parameters: Mapping[str, Any] | None,
-) -> LaunchSpec:
+_FIELDS = {
+    "docker_image": "docker.docker_image",
+    "entry_point": "overrides.entry_point",
+    "queue_name": "queue",
+    "repository": "registry.url",
+    "version": "git.version",
+}
+"""The launch-spec fields of arguments that are not called the same."""
+
+_NO_FIELDS = {"api", "config", "parameters", "project_queue", "synchronous"}
+
+
+def _spec(api: Api, given: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> LaunchSpec:
+    """Lay the arguments of a call over its `config`, and the defaults under both."""
+    config = given["config"]
     if config is not None and not isinstance(config, Mapping):
         raise SpecError(f"config takes a mapping, not a {type(config).__name__}.", field="config")
     data = LaunchSpec.from_dict(config or {}).to_dict()
-    for path, value in given.items():
-        if value is not None:
-            *parents, last = path.split(".")
+    for name, value in given.items():
+        if value is not None and name not in _NO_FIELDS:
+            *parents, last = _FIELDS.get(name, name).split(".")
             target = data
             for parent in parents:
                 target = target.setdefault(parent, {})
             target[last] = value
     if parameters:
-        run_config = data.setdefault("overrides", {}).setdefault("run_config", {})
-        run_config.update(parameters)
-    for name, value in (("entity", api.default_entity), ("project", api.default_project)):
-        data.setdefault(name, value)
+        data.setdefault("overrides", {}).setdefault("run_config", {}).update(parameters)
+    data = {"entity": api.default_entity, "project": api.default_project, **data}
     return LaunchSpec.from_dict(data)

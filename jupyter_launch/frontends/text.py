@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import yaml
 
 from ..errors import RunStopped
-from ..redact import redact_spec
+from ..redact import redact_spec, redact_text
 from .record import program_text, status_line
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def stream(handle: RunHandle, out: TextIO | None = None, *, frame: bool = True) 
         handle.stop()
         raise RunStopped(f"Run {handle.id} was stopped by an interrupt.") from None
     if frame:
-        print(status_line(handle.run, time.time()), file=out, flush=True)
+        run = handle.run
+        what_to_do = redact_text(run.reason).splitlines()[1:]
+        print(status_line(run, time.time()), *what_to_do, sep="\n", file=out, flush=True)
 
 
 def _follow(handle: RunHandle, out: TextIO, *, frame: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
@@ -21,6 +20,9 @@ def open_store(url: str) -> Store:
     StoreUnavailable
         When the store cannot be opened; the message says why.
     """
+    # Slow to import, and not needed by `orphans`, which loading the extension uses.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
     points = {point.name: point for point in entry_points(group="jupyter_launch.stores")}
     scheme = url.partition(":")[0]
     if scheme not in points:

@@ -103,8 +103,13 @@ class Folder:
 
     def listen(self, topic: str) -> Bell:
         """Listen to a topic."""
-        return Bell(self._path / "bells", topic)
+        return Bell(self._path / "bells", _short(topic))
 
     def ring(self, topic: str) -> None:
         """Wake those who listen to a topic."""
-        ring(self._path / "bells", topic)
+        ring(self._path / "bells", _short(topic))
+
+
+def _short(topic: str) -> str:
+    """Give the part of an owner's name that is unique and fits a file's name; others are whole."""
+    return topic.rpartition(":")[2]

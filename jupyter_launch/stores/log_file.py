@@ -9,8 +9,10 @@ records is true. So bytes that a reader has seen never change.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -76,6 +78,7 @@ class LogWriter:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
         self._log = os.open(path, flags, 0o600)
         self._index = os.open(path.with_suffix(".idx"), flags, 0o600)
+        self._lock = threading.Lock()
         self._sound = False
         self._log_end = self._index_end = 0
 
@@ -88,7 +91,7 @@ class LogWriter:
         pieces = [(stream, data) for stream, data in frames if data]
         now = time.time()
         records = b"".join(RECORD.pack(now, len(data), stream) for stream, data in pieces)
-        with _locked(self._index):
+        with self._lock, _locked(self._index):
             may()
             if not self._sound:
                 self._repair()
@@ -102,9 +105,11 @@ class LogWriter:
 
     def close(self) -> None:
         """Put everything on the disk and let go of the files."""
-        os.fsync(self._log)
-        os.close(self._log)
-        os.close(self._index)
+        with self._lock:
+            os.fsync(self._log)
+            os.close(self._log)
+            os.close(self._index)
+            self._log = self._index = -1
 
     def _repair(self) -> None:
         size = os.fstat(self._log).st_size
@@ -112,13 +117,16 @@ class LogWriter:
         index = os.read(self._index, os.fstat(self._index).st_size)
         _, true = _totals(index, size)
         if true != index:
-            os.ftruncate(self._index, 0)
+            # In this order: a crash in between leaves records that say no less than the truth.
             _write(self._index, true, 0)
+            os.ftruncate(self._index, len(true))
         self._log_end, self._index_end = size, len(true)
 
 
 @contextlib.contextmanager
 def _locked(descriptor: int) -> Iterator[None]:
+    if descriptor < 0:
+        raise OSError(errno.EBADF, "it was closed")
     if fcntl is None:
         yield
         return

@@ -164,7 +164,7 @@ class SQLiteStore(Store):
             elif not run.state.terminal and self._file.row("request_stop", id=run_id):
                 run = run.evolve(stop_requested=True)
         if run.owner:
-            self._folder.ring(topic_of(run.owner))
+            self._folder.ring(run.owner)
         self._changed(run_id)
         return run
 
@@ -277,7 +277,7 @@ class SQLiteStore(Store):
     # -- waking up -----------------------------------------------------------------------------
 
     def listen(self, topic: str) -> Bell:
-        return self._folder.listen(topic_of(topic))
+        return self._folder.listen(topic)
 
     def _changed(self, run_id: str) -> None:
         self._folder.ring(run_id)
@@ -285,11 +285,6 @@ class SQLiteStore(Store):
     def close(self) -> None:
         self._folder.close()
         self._file.close()
-
-
-def topic_of(name: str) -> str:
-    """Give the part of an owner's name, or of a topic, that is short and unique."""
-    return name.rpartition(":")[2]
 
 
 def _run(row: sqlite3.Row) -> Run:

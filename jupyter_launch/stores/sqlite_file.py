@@ -32,7 +32,7 @@ class SQLiteFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._sql = statements("sqlite")
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         _FILES.add(self)
         with self.transaction():
@@ -40,7 +40,7 @@ class SQLiteFile:
 
     def rows(self, statement: str, /, **values: Any) -> list[sqlite3.Row]:
         """Run the statement of that name and give its rows."""
-        with self._lock, _translated(self.path):
+        with self.lock, _translated(self.path):
             return self._open().execute(self._sql[statement], values).fetchall()
 
     def row(self, statement: str, /, **values: Any) -> sqlite3.Row | None:
@@ -51,7 +51,7 @@ class SQLiteFile:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Do several statements as one step. Nests within a thread."""
-        with self._lock, _translated(self.path):
+        with self.lock, _translated(self.path):
             connection = self._open()
             if connection.in_transaction:
                 yield
@@ -67,22 +67,15 @@ class SQLiteFile:
 
     def about(self) -> Mapping[str, str]:
         """Give what the file says of itself."""
-        with self._lock, _translated(self.path):
+        with self.lock, _translated(self.path):
             return dict(self._open().execute("SELECT key, value FROM about").fetchall())
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
-        with self._lock:
+        with self.lock:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
-
-    def forked(self) -> None:
-        """Begin anew in a forked child: a thread of the parent may have held the lock."""
-        self._lock = threading.RLock()
-        # Not even closed: that would end the parent's transaction.
-        _OF_THE_PARENT.append(self._connection)
-        self._connection = None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -110,16 +103,32 @@ class SQLiteFile:
 
 
 _FILES: weakref.WeakSet[SQLiteFile] = weakref.WeakSet()
-_OF_THE_PARENT: list[sqlite3.Connection | None] = []
+_FORKING: list[SQLiteFile] = []
 
 
-def _forked() -> None:
-    for file in list(_FILES):
-        file.forked()
+def _before_fork() -> None:
+    # SQLite's connections survive a fork only while no statement is under way in any thread.
+    files = list(_FILES)
+    for file in files:
+        file.lock.acquire()
+    _FORKING.extend(files)
+
+
+def _after_fork() -> None:
+    while _FORKING:
+        _FORKING.pop().lock.release()
+
+
+def _after_fork_in_child() -> None:
+    for file in _FORKING:
+        file.close()
+    _after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -187,6 +187,27 @@ class StoreContract:
         assert [e.data.get("text") for e in store.events(run.id)[-2:]] == ["running", "parent"]
         assert store.read_log(run.id) == b"from the child\n"
 
+    def test_a_forked_child_can_use_it_while_other_threads_do(self, store: Store, me: str) -> None:
+        run = put(store, State.RUNNING, me)
+        enough = threading.Event()
+
+        def use(name: str) -> None:
+            store.append_event(run.id, name, {})
+
+        def keep_using() -> None:
+            while not enough.is_set():
+                use("thread")
+
+        with ThreadPoolExecutor(2) as pool:
+            busy = [pool.submit(keep_using) for _ in range(2)]
+            children = [in_fork(lambda: use("child")) for _ in range(10)]
+            assert [os.waitpid(child, 0)[1] for child in children] == [0] * 10
+            enough.set()
+            assert [thread.exception() for thread in busy] == [None, None]
+        events = store.events(run.id)
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        assert Counter(event.kind for event in events)["child"] == 10
+
     # -- submit --------------------------------------------------------------------------------
 
     def test_a_submitted_run_is_seen_by_another_process(self, store: Store, site: Site) -> None:
@@ -685,7 +706,7 @@ class StoreContract:
         assert store.runs() == []
 
     def test_a_queue_has_a_resource_and_a_config(self, store: Store, other: Store) -> None:
-        queue = Queue("ann", "gpu/large")
+        queue = Queue("team/ann", "gpu")
         config = {"resource_args": {"local-container": {"gpus": "all"}}}
         store.create_queue(queue, "local-container", config)
         assert other.queue_config(queue) == ("local-container", config)
@@ -828,23 +849,3 @@ class TestSQLiteStore(StoreContract):
         monkeypatch.setattr(store._file, "rows", look_and_be_overtaken)  # type: ignore[attr-defined]
         assert store.sweep(new_owner()) == []
         assert other.get(run.id) == run
-
-    def test_a_forked_child_can_use_it_while_another_thread_did(
-        self, store: Store, me: str
-    ) -> None:
-        run = put(store, State.RUNNING, me)
-        inside, leave = threading.Event(), threading.Event()
-
-        def hold() -> None:
-            with store._file.transaction():  # type: ignore[attr-defined]
-                inside.set()
-                leave.wait(60)
-
-        thread = threading.Thread(target=hold)
-        thread.start()
-        inside.wait(60)
-        child = in_fork(lambda: store.append_event(run.id, "notice", {"text": "from the child"}))
-        leave.set()
-        thread.join()
-        assert os.waitpid(child, 0)[1] == 0
-        assert store.events(run.id)[-1].data == {"text": "from the child"}
