@@ -15,7 +15,7 @@ from jupyter_launch.stores import open_store
 from .measure import Row, in_turns
 from .tiny import TINY, store_url
 
-BATCH = 100
+BATCH, TIMES = 20, 25
 BAR = 0.5
 QUEUE = Queue("benchmarks", "default")
 SPEC = LaunchSpec.from_dict(
@@ -43,6 +43,7 @@ def rows(folder: Path) -> list[Row]:
         ours, peer = in_turns(
             lambda: _rate(lambda: store.submit(SPEC, queue=QUEUE)),
             lambda: _rate(lambda: bare.execute(insert, (new_id(), text, time.time()))),
+            times=TIMES,
         )
     store.close()
     ratio = ours.median / peer.median

@@ -63,14 +63,26 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Add the magics to IPython: ``%load_ext jupyter_launch``. Doing it twice changes nothing."""
+    """Add the magics to IPython: ``%load_ext jupyter_launch``. Doing it twice changes nothing.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The IPython to add them to.
+    """
     from .frontends.extension import load  # noqa: PLC0415
 
     load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """Take the magics away again and stop their threads; runs in containers go on."""
+    """Take the magics away again and stop their threads; runs go on.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The IPython to take them from.
+    """
     from .frontends.extension import unload  # noqa: PLC0415
 
     unload(shell)

@@ -51,10 +51,11 @@ def execute(store: Store, run: Run, owner: str, claim: Claim) -> None:
     is as the store last knew it, and the lease decides who goes on.
     """
     try:
-        if run.handle is None:
+        fresh = run.handle is None
+        if fresh:
             _begin(store, run, owner, claim)
             run = store.get(run.id)
-        _follow(store, run, owner, claim)
+        _follow(store, run, owner, claim, fresh=fresh)
     except StoreError:
         return
     except LaunchError as error:
@@ -124,7 +125,8 @@ def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
         if program.foreign:
             error.hint += "\nCode that is not your own runs in a container only."
             raise
-        notice = f"No container ({error.message}) This runs as a process on this machine instead."
+        why = error.message.partition("\n")[0]
+        notice = f"No container ({why}) This runs as a process on this machine instead."
         store.append_event(run.id, "notice", {"text": notice})
         return backends.backend(FALLBACK), program
 
@@ -134,6 +136,7 @@ def dress(store: Store, run: Run, backend: Backend, program: Program) -> Program
     args = run.spec.resource_args
     if run.queue is not None:
         args = merge(store.queue_config(run.queue)[1].get("resource_args", {}), args)
+    backend.check(args.get(backend.name, {}))
     python = _python(run) if backend.inherits else "python3"
     return program.evolve(
         command=tuple(python if word == PYTHON else word for word in program.command),
@@ -182,11 +185,11 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _follow(store: Store, run: Run, owner: str, claim: Claim) -> None:
+def _follow(store: Store, run: Run, owner: str, claim: Claim, *, fresh: bool) -> None:
     assert run.handle is not None
     assert run.resource is not None
     handle, backend = run.handle, backends.backend(run.resource)
-    if claim.adopted and not backend.find(handle):
+    if not fresh and not backend.find(handle):
         reason = "its program is gone, and with it the exit code; the log is as far as it was read"
         store.move(run.id, owner, State.CRASHED, Change(reason=reason))
         return

@@ -55,11 +55,12 @@ class Keeper:
     store : Store
         Where the runs are.
     take : callable
-        Called with each run that this process holds but nobody here executes: one just taken over
-        from a dead owner, or one whose thread gave up because the store could not be written.
+        Called with each run that this process holds but nobody here executes, and whether it was
+        just taken over from a dead owner; otherwise its thread gave up because the store could not
+        be written.
     """
 
-    def __init__(self, store: Store, take: Callable[[Run], None]) -> None:
+    def __init__(self, store: Store, take: Callable[[Run, bool], None]) -> None:
         self.owner = new_owner()
         self._store = store
         self._take = take
@@ -95,7 +96,7 @@ class Keeper:
     def sweep(self) -> None:
         """Take over what dead owners left."""
         for run in self._store.sweep(self.owner):
-            self._take(run)
+            self._take(run, True)
 
     def close(self) -> None:
         """Stop renewing. Runs go on; whoever looks next takes them over."""
@@ -115,7 +116,7 @@ class Keeper:
         for run in self._store.renew(self.owner):
             claim = self._claims.get(run.id)
             if claim is None:
-                self._take(run)
+                self._take(run, False)
             elif run.stop_requested:
                 claim.stop()
         self.sweep()

@@ -16,6 +16,7 @@ from jupyter_core.paths import jupyter_data_dir
 from . import backends
 from .config import setting
 from .environment import with_secrets
+from .errors import SpecError
 from .execute import clear, execute
 from .handle import RunHandle
 from .lease import Keeper
@@ -45,7 +46,7 @@ class Launcher:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.keeper = Keeper(store, lambda run: self._start(run, adopted=True))
+        self.keeper = Keeper(store, lambda run, adopted: self._start(run, adopted=adopted))
         self.on_free: Callable[[], None] = lambda: None
         self._asked_for_agent: dict[Queue, float] = {}
         self._closed = threading.Event()
@@ -60,6 +61,12 @@ class Launcher:
             Before anything is recorded.
         """
         spec = _complete(spec)
+        if spec.queue:
+            raise SpecError(
+                f"A launch now takes no queue ({spec.queue!r}).",
+                hint="To put it on a queue: launch_add, %launch_add or jupyter launch add.",
+                field="queue",
+            )
         run = self.store.submit(spec, owner=self.keeper.owner, parent=parent)
         self._start(run, adopted=False)
         return RunHandle(self, run.id)
@@ -201,8 +208,10 @@ def start_agent(store_url: str, queue: Queue) -> None:
 def _complete(spec: LaunchSpec) -> LaunchSpec:
     """Fill in who and what for, and refuse what cannot work before anything is recorded."""
     refuse_unsupported(spec)
-    for name in filter(None, (spec.resource, *spec.resource_args)):
-        backends.check_name(name)
+    if spec.resource and spec.resource != backends.AUTO:
+        backends.check_name(spec.resource)
+    for name, given in spec.resource_args.items():
+        backends.backend(name).check(given)
     with_secrets(spec, os.environ)
     defaults = {
         name: setting(name).value for name in ("entity", "project") if getattr(spec, name) is None

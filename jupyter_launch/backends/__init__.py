@@ -25,9 +25,10 @@ def names() -> list[str]:
 
 
 def check_name(name: str) -> None:
-    """Raise `SpecError` unless a spec may ask for the resource `name`, or for `AUTO`."""
-    if name in ALIASES or name in (known := [AUTO, *names()]):
+    """Raise `SpecError` unless there is a backend of that name."""
+    if name in ALIASES or name in names():
         return
+    known = [AUTO, *names()]
     close = difflib.get_close_matches(name, known, n=1)
     advice = f"Did you mean {close[0]!r}? " if close else ""
     raise SpecError(

@@ -9,8 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from ..errors import SpecError
 from ..program import Program
 from ..runs import LogPosition, Run
 
@@ -56,6 +57,20 @@ class Backend(ABC):
     @abstractmethod
     def available(self) -> str | None:
         """Say why nothing can be started here; ``None`` if it can."""
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse options (a part of ``resource_args``) this place does not know: here, all.
+
+        Raises
+        ------
+        SpecError
+            Naming the option and the ones there are.
+        """
+        if options:
+            raise SpecError(
+                f"{self.name} takes no options, and was given {', '.join(options)}.",
+                field=f"resource_args.{self.name}",
+            )
 
     def prepare(self, program: Program, report: Report) -> Program:
         """Make ready what the program needs (such as its image), reporting progress."""

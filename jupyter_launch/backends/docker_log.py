@@ -12,6 +12,9 @@ HEAD = struct.Struct(">BxxxL")
 PIECE = 16 * 1024
 """The engine stores a longer line in pieces of this size."""
 
+FORGETFUL = "1.45"
+"""Engines below this API version lose line ends. Seen: 20.10 (API 1.41) does, 26.1 does not."""
+
 EXACT_LOG = {"Type": "local", "Config": {"max-size": "1t", "max-file": "1", "compress": "false"}}
 """The log driver that keeps the bytes as they were written.
 
@@ -62,37 +65,46 @@ def merged(batches: Iterable[list[Frame]]) -> Iterator[list[Frame]]:
 
 
 def mended(batches: Iterable[list[Frame]]) -> Iterator[list[Frame]]:
-    r"""Put back the line ends that the ``local`` driver loses.
+    r"""Put back the line ends that the ``local`` driver of `FORGETFUL` engines loses.
 
-    The engine forgets the ``\n`` of a line stored in pieces. The last piece is shorter than the
-    others, and no other frame than that, or the last of a stream, ends without ``\n``. (A line of
-    exactly n pieces cannot be told from its successor's beginning: its line end stays lost.)
+    They forget the ``\n`` of a line stored in pieces. Its last piece is shorter than the others,
+    and nothing but that, or the unfinished end of a stream, lacks its ``\n``. Two things cannot be
+    told from what the engine gives: a line of exactly n pieces, whose end stays lost; and whether a
+    long last line was finished, which is taken for granted.
     """
-    cut = {STDOUT: False, STDERR: False}
+    pieces: set[int] = set()
+    cut: set[int] = set()
     for batch in batches:
         whole: list[Frame] = []
         for frame in batch:
-            if cut[frame.stream]:
-                whole.append(Frame(frame.stream, b"\n"))
-            cut[frame.stream] = len(frame.data) < PIECE and not frame.data.endswith(b"\n")
+            stream, data = frame
+            if stream in cut:
+                whole.append(Frame(stream, b"\n"))
+                cut.remove(stream)
+            if data.endswith(b"\n"):
+                pieces.discard(stream)
+            elif len(data) == PIECE:
+                pieces.add(stream)
+            elif stream in pieces:
+                pieces.remove(stream)
+                cut.add(stream)
             whole.append(frame)
         yield whole
+    yield [Frame(stream, b"\n") for stream in sorted(cut)]
 
 
 def skipped(batches: Iterable[list[Frame]], position: LogPosition) -> Iterator[list[Frame]]:
     """Leave out what is stored already: so many bytes of each stream."""
     left = {STDOUT: position.stdout, STDERR: position.stderr}
     for batch in batches:
-        if not any(left.values()):
-            yield batch
-            continue
         rest = []
         for stream, data in batch:
             new = data[left[stream] :]
             left[stream] -= len(data) - len(new)
             if new:
                 rest.append(Frame(stream, new))
-        yield rest
+        if rest:
+            yield rest
 
 
 def after(position: LogPosition, batch: list[Frame]) -> LogPosition:

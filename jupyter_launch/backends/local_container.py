@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from docker.errors import APIError, NotFound
 from docker.errors import ImageNotFound as NoSuchImage
+from docker.utils import version_lt
 
 from ..docker_engine import Blocks, Engine, address, connect, patiently, translated, words
 from ..errors import BackendError, BackendUnavailable, ImageNotFound, SpecError, StartFailed
@@ -24,7 +25,7 @@ from ..program import Program
 from ..runs import LogPosition, Run
 from .base import Backend, Frame, Report, Result
 from .docker_create import STORE_LABEL, create, create_body, start, was_started
-from .docker_log import EXACT_LOG, after, frames, mended, merged, skipped
+from .docker_log import EXACT_LOG, FORGETFUL, after, frames, mended, merged, skipped
 from .docker_options import RESOURCE, container_options
 from .docker_pull import HINT, present, pull
 
@@ -52,6 +53,10 @@ class LocalContainer(Backend):
         except BackendError as error:
             return str(error)
         return None
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Refuse what `docker run` does not know, or what contradicts how runs are kept."""
+        container_options(options)
 
     def prepare(self, program: Program, report: Report) -> Program:
         """Pull the image if it is not there, or if the option `pull` says so."""
@@ -118,7 +123,9 @@ class LocalContainer(Backend):
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         """Follow the output: live if this process started it, otherwise from the engine's log."""
-        live = self._live.pop(handle, None) if position == (0, 0) else self._hang_up(handle)
+        if position.size:
+            self._hang_up(handle)
+        live = self._live.pop(handle, None)
         while True:
             with contextlib.suppress(BackendUnavailable):
                 for batch in _output(handle, live, position):
@@ -150,6 +157,7 @@ class LocalContainer(Backend):
 
     def stop(self, handle: str, grace_s: float) -> None:
         """Send the stop signal, and kill after the grace, in whole seconds as the engine counts."""
+        self._hang_up(handle)
         engine, name = _open(handle)
         with translated(engine.address), contextlib.suppress(NotFound):
             if was_started(engine.inspect_container(name)):
@@ -166,7 +174,7 @@ class LocalContainer(Backend):
             engine.remove_container(name, v=True, force=True)
 
     def _hang_up(self, handle: str) -> None:
-        """End the listening that nobody came for: unread output would block the program."""
+        """End the listening that nobody came for: unread output blocks the program and its end."""
         live = self._live.pop(handle, None)
         if live is not None:
             live.close()
@@ -224,7 +232,7 @@ def _output(handle: str, live: Blocks | None, position: LogPosition) -> Iterator
         path = f"/containers/{name}/logs"
         with contextlib.closing(engine.blocks("GET", path, stdout=1, stderr=1, follow=1)) as log:
             batches = frames(log)
-            if driver == EXACT_LOG["Type"]:
+            if driver == EXACT_LOG["Type"] and version_lt(engine.api_version, FORGETFUL):
                 batches = mended(batches)
             yield from skipped(merged(batches), position)
 

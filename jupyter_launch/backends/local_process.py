@@ -60,6 +60,18 @@ class LocalProcess(Backend):
             return None
         return "local-process needs POSIX signals and named pipes, which Windows does not have."
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        for name, value in options.items():
+            field = f"resource_args.local-process.{name}"
+            if name not in OPTIONS:
+                known = ", ".join(OPTIONS)
+                raise SpecError(
+                    f"local-process has no option {name!r}.", hint=f"Known: {known}.", field=field
+                )
+            if type(value) is not OPTIONS[name]:
+                wanted = OPTIONS[name].__name__
+                raise SpecError(f"{name} must be of type {wanted}, not {value!r}.", field=field)
+
     def describe(self, program: Program, run: Run) -> dict[str, object]:
         plan = _plan(program, Path(self.handle(run)), program.env)
         return {
@@ -144,16 +156,6 @@ def _default_root() -> Path:
 
 def _plan(program: Program, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     """Say what the supervisor is to run, where and how."""
-    for name, value in program.options.items():
-        field = f"resource_args.local-process.{name}"
-        if name not in OPTIONS:
-            known = ", ".join(OPTIONS)
-            raise SpecError(
-                f"local-process has no option {name!r}.", hint=f"Known: {known}.", field=field
-            )
-        if type(value) is not OPTIONS[name]:
-            wanted = OPTIONS[name].__name__
-            raise SpecError(f"{name} must be of type {wanted}, not {value!r}.", field=field)
     if not program.command:
         raise Unsupported(
             f"local-process runs no images, and {program.image or 'the program'} brings no "

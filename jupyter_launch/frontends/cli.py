@@ -123,7 +123,8 @@ _READS = {"list", "show", "logs", "attach", "agent"}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="jupyter launch", description="Launch work into containers, processes and queues, and watch it.")
+    about = "Launch work into containers, processes and queues, and watch it."
+    parser = argparse.ArgumentParser(prog="jupyter launch", description=about)
     parser.add_argument("--version", action="version", version=__version__)
     subs = parser.add_subparsers(metavar="VERB", required=True)
     for verb, about in _SUBMITS.items():

@@ -92,12 +92,6 @@ def _launch(
     _warn(spec)
     if verb == "launch_add":
         return made.add(spec.evolve(queue=spec.queue or settings["queue"]))
-    if spec.queue:
-        raise SpecError(
-            "%launch starts a run now and takes no queue.",
-            hint=f"To put it on a queue: %launch_add -q {spec.queue} ...",
-            field="queue",
-        )
     return made.launch(spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import re
@@ -24,16 +25,25 @@ def read(option: Option, given: Any, expand: Callable[[str], Any]) -> Any:
         return pairs(flag, flat(given), expand, typed=option.read == "pairs")
     if option.read == "list":
         return [str(expand(word)) for word in flat(given)]
+    if option.read == "words":
+        return _words(given, flag, expand)
     value = expand(given)
     if option.read == "mapping":
         return load_mapping(value, flag) if isinstance(value, str) else _checked(value, flag)
-    if option.read == "words":
-        return [str(word) for word in value] if isinstance(value, list) else split(value, flag)
     if option.read == "number":
         return _number(value, flag)
     if option.read == "priority":
         return _priority(str(value), flag)
     return str(value)
+
+
+def _words(given: str, flag: str, expand: Callable[[str], Any]) -> list[str]:
+    if _NAME.fullmatch(given):
+        value = expand(given)
+        many = isinstance(value, (list, tuple))
+        return [str(word) for word in value] if many else split(str(value), flag)
+    # Split first: what a variable holds is never looked at for quotes and spaces.
+    return [str(expand(word)) for word in split(given, flag)]
 
 
 def load_mapping(text: str, what: str) -> dict[str, Any]:
@@ -61,7 +71,7 @@ def load_mapping(text: str, what: str) -> dict[str, Any]:
 def mapping(text: str, what: str, where: str) -> dict[str, Any]:
     """Read YAML, or JSON, that must be a mapping. Raises `SpecError`, naming `where`."""
     try:
-        value = yaml.safe_load(text)
+        value = _yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
@@ -114,25 +124,56 @@ def pairs(
                 field=flag,
             )
         value = expand(text)
-        found[key] = _typed(value) if typed else str(value)
+        if not typed:
+            found[key] = str(value)
+        elif _NAME.fullmatch(text):
+            found[key] = _checked({key: value}, flag)[key]
+        else:
+            found[key] = _typed(value)
     return found
 
 
-def _typed(value: Any) -> Any:
-    if not isinstance(value, str):
-        return _checked({"value": value}, "--set")["value"]
-    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
-        return float(value)  # YAML 1.1 reads 1e-4 as text: nobody who sets a learning rate means it
+def _typed(text: str) -> Any:
     try:
-        return _yaml(value)
+        value = _yaml(text)
     except yaml.YAMLError:
-        return value
+        return text
+    plain = value is None or isinstance(value, (str, bool, int, float, list, dict))
+    return value if plain else text
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as version 1.2 reads it: JSON's values, and text.
+
+    Version 1.1 reads ``1e-4`` as text, ``1:30`` as 90, ``on`` as true, ``010`` as 8 and
+    ``2024-01-01`` as a date: nobody who sets a parameter means it.
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
+
+
+for _tag, _form in {
+    "null": "~|null|Null|NULL|",
+    "bool": "true|True|TRUE|false|False|FALSE",
+    "int": "[-+]?(?:0|[1-9][0-9]*)",
+    "float": r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+    "merge": "<<",
+}.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})$"), None)
 
 
 def _yaml(text: str) -> Any:
-    value = yaml.safe_load(text)
-    plain = value is None or isinstance(value, (str, bool, int, float, list, dict))
-    return value if plain else text  # a date stays the text it was
+    if text.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError):
+            return json.loads(text)  # YAML refuses tabs, JSON does not
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - it is a safe one
+    except (ValueError, KeyError, AttributeError) as error:  # from values like ``!!int x``
+        raise yaml.YAMLError(str(error)) from error
+
+
+_NAME = re.compile(r"\$\$|\$([A-Za-z_]\w*)|(?<!\$)\{([A-Za-z_]\w*)\}")
 
 
 def expander(names: Mapping[str, Any]) -> Callable[[str], Any]:
@@ -146,7 +187,6 @@ def expander(names: Mapping[str, Any]) -> Callable[[str], Any]:
     SpecError
         From the function, naming a variable there is none of.
     """
-    pattern = re.compile(r"\$\$|\$([A-Za-z_]\w*)|(?<!\$)\{([A-Za-z_]\w*)\}")
 
     def value(name: str) -> Any:
         if name not in names:
@@ -160,9 +200,9 @@ def expander(names: Mapping[str, Any]) -> Callable[[str], Any]:
         return names[name]
 
     def expand(text: str) -> Any:
-        if (whole := pattern.fullmatch(text)) and whole[0] != "$$":
+        if (whole := _NAME.fullmatch(text)) and whole[0] != "$$":
             return value(whole[1] or whole[2])
-        return pattern.sub(
+        return _NAME.sub(
             lambda found: "$" if found[0] == "$$" else str(value(found[1] or found[2])), text
         )
 

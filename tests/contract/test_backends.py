@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -131,10 +132,11 @@ def place(
         python=sys.executable if here else "python3",
         environment=os.environ.copy() if here else {},
     )
-    yield made
-    for run in made.runs:
-        made.backend.stop(made.backend.handle(run), 0)
-        made.backend.remove(made.backend.handle(run))
+    with contextlib.ExitStack() as cleaning:  # one that fails does not keep the others
+        yield made
+        for handle in map(made.backend.handle, made.runs):
+            cleaning.callback(made.backend.remove, handle)
+            cleaning.callback(made.backend.stop, handle, 0)
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ class TestBackend:
             batch = next(place.backend.attach(handle, LogPosition(len(said), 0)), None)
             if batch is None:
                 break
+            assert batch
             said += b"".join(frame.data for frame in batch)
         assert said.split() == [b"%d" % i for i in range(40)]
 
@@ -263,9 +266,16 @@ class TestBackend:
 
     @pytest.mark.timeout(60)
     def test_result_comes_although_nobody_follows(self, place: Place) -> None:
-        handle = place.start(place.program("print('x' * 10_000_000); raise SystemExit(3)"))
+        code = "for i in range(100_000): print(f'{i:099d}')\nraise SystemExit(3)"
+        handle = place.start(place.program(code))
         assert place.backend.result(handle).exit_code == 3
-        assert place.read(handle)[STDOUT] == b"x" * 10_000_000 + b"\n"
+        assert place.read(handle)[STDOUT].splitlines() == [b"%099d" % i for i in range(100_000)]
+
+    @pytest.mark.timeout(60)
+    def test_stop_works_although_nobody_follows(self, place: Place) -> None:
+        handle = place.start(place.program("while True: print('x' * 99)"))
+        place.backend.stop(handle, 60)
+        assert place.backend.result(handle).exit_code == 143
 
     def test_another_process_follows_it_and_gets_its_exit_code(self, place: Place) -> None:
         code = "import sys, time; print('ab', flush=True); time.sleep(1); print('cd'); sys.exit(7)"

@@ -1,0 +1,317 @@
+"""The embedded store in trouble: what it says, and that nothing is lost when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_launch.errors import ConfigError, StoreUnavailable
+from jupyter_launch.owner import new_owner
+from jupyter_launch.runs import Queue
+from jupyter_launch.spec import LaunchSpec
+from jupyter_launch.stores import open_store, sqlite_file
+from jupyter_launch.stores.base import Store
+
+SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}})
+QUEUE = Queue("ann", "default")
+NOBODY = 65534
+
+ELSEWHERE = (
+    "Make the folder writable, or keep the store elsewhere: "
+    "set JUPYTER_LAUNCH_STORE=sqlite:////folder/launch.db"
+)
+
+
+MAKE = (
+    "import sys; from jupyter_launch.stores import open_store\n"
+    "print('ready', flush=True); sys.stdin.readline(); print(open_store(sys.argv[1]).id)"
+)
+
+
+@contextlib.contextmanager
+def holding(path: Path) -> Iterator[sqlite3.Connection]:
+    """Be somebody else in the middle of a transaction."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with contextlib.closing(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Store]:
+    with contextlib.closing(open_store(f"sqlite:///{path}")) as store:
+        yield store
+
+
+def why_not(path: Path) -> str:
+    """Give the whole message with which a store cannot be opened and used."""
+    with pytest.raises(StoreUnavailable) as failure, opened(path) as store:
+        store.submit(SPEC, queue=QUEUE)
+    return str(failure.value)
+
+
+def damaged(path: Path, what: str) -> str:
+    return (
+        f"The store {path} {what}.\n"
+        f"Move it away (mv {path} {path}.damaged) and a new one is made. The logs in "
+        f"{path}.d/logs are plain text and stay readable."
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store with one run in it, and a log."""
+    path = tmp_path / "launch.db"
+    with opened(path) as store:
+        owner = new_owner()
+        run = store.submit(SPEC.evolve(run_id="old"), owner=owner)
+        store.append_log(run.id, owner, [(1, b"a line\n")])
+    return path
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of somebody whom permissions bind: they do not bind root."""
+    folder = Path(tempfile.mkdtemp())
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+    yield folder
+    if root:
+        os.seteuid(0)
+    folder.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:  # noqa: PLW1510
+        pytest.skip("mounting a small disk takes root")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Write to a disk until it is full; give the file to remove."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 512)
+    return filler
+
+
+# -- no store at all ---------------------------------------------------------------------------
+
+
+def test_an_unknown_scheme_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as failure:
+        open_store("mysql://host/db")
+    assert str(failure.value) == "No store is known for 'mysql://host/db'.\nKnown schemes: sqlite."
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("These are my notes.\n" * 100, encoding="utf-8")
+    before = path.read_bytes()
+    what = "is damaged, or no store at all (file is not a database)"
+    assert why_not(path) == damaged(path, what)
+    assert path.read_bytes() == before
+
+
+def test_a_path_below_a_file_is_no_place(path: Path) -> None:
+    below = path / "below" / "launch.db"
+    assert why_not(below) == f"The store {below} cannot be written: Not a directory.\n{ELSEWHERE}"
+
+
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    assert why_not(tmp_path) == (
+        f"The store {tmp_path} cannot be written: Is a directory.\n{ELSEWHERE}"
+    )
+
+
+def test_the_folder_beside_it_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "launch.db.d").write_text("", encoding="utf-8")
+    with pytest.raises(StoreUnavailable, match=r"launch\.db\.d cannot be made: File exists"):
+        open_store(f"sqlite:///{tmp_path}/launch.db")
+
+
+# -- damage ------------------------------------------------------------------------------------
+
+
+def test_a_damaged_store_says_what_is_left_and_what_to_do(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xde" * (len(data) - 4096))
+    message = why_not(path)
+    assert message == damaged(path, "is damaged (database disk image is malformed)")
+    assert Path(f"{path}.d/logs/old.log").read_bytes() == b"a line\n"
+    path.rename(f"{path}.damaged")  # as it says
+    with opened(path) as store:
+        assert store.runs() == []
+        assert store.submit(SPEC, queue=QUEUE) == store.runs()[0]
+
+
+def test_a_store_cut_off_is_damaged(path: Path) -> None:
+    os.truncate(path, 2 * 4096)
+    assert why_not(path) == damaged(path, "is damaged (database disk image is malformed)")
+
+
+def test_a_store_of_a_newer_version_is_left_alone(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    expected = (
+        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 1).\n"
+        "Upgrade: pip install -U jupyter_launch"
+    )
+    assert why_not(path) == expected
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT id FROM runs").fetchall() == [("old",)]
+        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+
+
+def test_a_store_that_was_upgraded_meanwhile_stays_closed(path: Path) -> None:
+    with opened(path) as store:
+        store.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA user_version = 7")
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="made by a newer jupyter_launch"):
+                store.submit(SPEC, queue=QUEUE)
+
+
+# -- not writable ------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_not_writable_says_so(folder: Path) -> None:
+    folder.chmod(0o500)
+    for path in (folder / "launch.db", folder / "below" / "launch.db"):
+        assert why_not(path) == (
+            f"The store {path} cannot be written: Permission denied.\n{ELSEWHERE}"
+        )
+
+
+def test_a_store_that_became_read_only_goes_on_when_it_is_writable_again(folder: Path) -> None:
+    path = folder / "launch.db"
+    with opened(path) as store:
+        store.submit(SPEC.evolve(run_id="old"), queue=QUEUE)
+    path.chmod(0o400)
+    assert why_not(path) == f"The store {path} cannot be written: Permission denied.\n{ELSEWHERE}"
+    path.chmod(0o600)
+    folder.chmod(0o500)
+    assert why_not(path) == (
+        f"The store {path} cannot be written: the file or its folder is read-only "
+        f"(attempt to write a readonly database).\n{ELSEWHERE}"
+    )
+    folder.chmod(0o700)
+    with opened(path) as store:
+        assert [run.id for run in store.runs()] == ["old"]
+        store.submit(SPEC, queue=QUEUE)
+
+
+# -- no space ----------------------------------------------------------------------------------
+
+
+def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
+    path, me = small_disk / "launch.db", new_owner()
+    with opened(path) as store:
+        run = store.submit(SPEC, owner=me)
+        store.append_log(run.id, me, [(1, b"before\n")])
+        before = store.get(run.id)
+        filler = fill(small_disk)
+
+        with pytest.raises(StoreUnavailable) as failure:
+            store.submit(SPEC, queue=QUEUE)
+        assert str(failure.value) == (
+            f"The store {path} cannot be written: the disk is full (database or disk is full).\n"
+            "Nothing was recorded and what is there is unharmed. Free some space and try again."
+        )
+        with pytest.raises(StoreUnavailable) as failure:
+            store.append_log(run.id, me, [(1, b"x" * 20_000)])
+        assert str(failure.value) == (
+            f"The log {path}.d/logs/{run.id}.log cannot be written: No space left on device.\n"
+            "The program goes on, and its output is fetched once there is space again."
+        )
+        with pytest.raises(StoreUnavailable) as failure:
+            store.put_snapshot(os.urandom(20_000))
+        assert "cannot be written: No space left on device" in str(failure.value)
+        assert "Nothing was launched. Free some space and try again." in str(failure.value)
+        assert store.runs() == [before]
+
+        filler.unlink()
+        stored = store.log_position(run.id)
+        rest = b"x" * (20_000 - (stored.stdout - len(b"before\n")))
+        store.append_log(run.id, me, [(1, rest), (2, b"after\n")])
+        assert store.read_log(run.id) == b"before\n" + b"x" * 20_000 + b"after\n"
+        added = store.submit(SPEC, queue=QUEUE)
+        assert store.runs() == [added, before]
+        assert sorted(p.name for p in Path(f"{path}.d/snapshots").iterdir()) == []
+
+
+def test_a_store_that_found_no_space_for_itself_can_be_made_later(small_disk: Path) -> None:
+    filler = fill(small_disk)
+    path = small_disk / "launch.db"
+    assert "cannot be written: the disk is full" in why_not(path)
+    filler.unlink()
+    with opened(path) as store:
+        store.submit(SPEC, queue=QUEUE)
+
+
+# -- in use ------------------------------------------------------------------------------------
+
+
+def test_a_store_that_others_hold_for_too_long_says_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.05)
+    with opened(path) as store, holding(path) as holder:
+        with pytest.raises(StoreUnavailable) as failure:
+            store.submit(SPEC, queue=QUEUE)
+        assert str(failure.value) == (
+            f"The store {path} was held by another process for more than 60 s "
+            "(database is locked).\n"
+            "Try again; if it stays so, look for a stopped process that uses it."
+        )
+        assert [run.id for run in store.runs()] == ["old"]
+        holder.execute("ROLLBACK")
+        store.submit(SPEC, queue=QUEUE)
+
+
+def test_a_store_that_others_hold_for_a_while_is_waited_for(path: Path) -> None:
+    with opened(path) as store, holding(path) as holder:
+        release = threading.Timer(0.1, holder.execute, ["COMMIT"])
+        release.start()
+        run = store.submit(SPEC, queue=QUEUE)
+        release.join()
+        assert store.get(run.id) == run
+
+
+def test_two_who_make_a_store_at_once_make_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MAKE, f"sqlite:///{tmp_path}/launch.db"]
+    makers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for maker in makers:
+        assert maker.stdout is not None
+        assert maker.stdout.readline() == "ready\n"
+    for maker in makers:
+        assert maker.stdin is not None
+        maker.stdin.write("go\n")
+        maker.stdin.flush()
+    ids = {maker.communicate()[0].strip() for maker in makers}
+    with opened(tmp_path / "launch.db") as store:
+        assert ids == {store.id}
