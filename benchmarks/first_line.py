@@ -23,7 +23,7 @@ def rows(folder: Path) -> list[Row]:
             lambda: _magic(notebook, folder),
             lambda: docker_run("echo", "hello"),
         )
-    shown = f"docker run --rm, whole {peer.text('ms', 1000)}"
+    shown = f"docker run --rm {peer.text('ms', 1000)}"
     ratio = ours.median / peer.median
     return [
         Row(

@@ -65,16 +65,16 @@ def rows(folder: Path) -> list[Row]:
         Row(
             "%load_ext: import work",
             work.text("ms", 1000),
-            f"start of IPython {ipython.text('ms', 1000)}",
+            f"IPython's start {ipython.text('ms', 1000)}",
             work.median / ipython.median,
             f"<= {BAR_MS} ms",
             work.median * 1000 <= BAR_MS,
         ),
-        Row("%load_ext: until the cell returns", cell.text("ms", 1000)),
+        Row("... of which before the cell returns", cell.text("ms", 1000)),
         Row(
-            "%load_ext: heavy packages imported",
+            f"... {'/'.join(HEAVY)}",
             ", ".join(sorted(heavy)) or "none",
-            bar=f"no {', '.join(HEAVY)}",
+            bar="none",
             passed=not heavy,
         ),
     ]

@@ -49,8 +49,8 @@ def rows(folder: Path) -> list[Row]:
         claims = [_claim(store) for _ in range(SUBMITS + 1)][1:]
     store.close()
     return [
-        _row("submit -> claim by an idle agent seen", [claim.seen for claim in claims]),
-        _row("submit's return -> its leased event", [claim.recorded for claim in claims]),
+        _row(f"submit -> claimed by an idle agent, x{SUBMITS}", [claim.seen for claim in claims]),
+        _row("... from its return to the leased event", [claim.recorded for claim in claims]),
     ]
 
 
@@ -58,7 +58,7 @@ def _row(figure: str, seconds: list[float]) -> Row:
     sample = Sample([second * 1000 for second in seconds])
     low, high = sample.percentile(50), sample.percentile(99)
     shown = f"p50 {low:.1f} ms, p99 {high:.1f} ms, max {max(sample.values):.1f} ms"
-    return Row(figure, shown, bar=f"p99 <= {BAR_MS} ms of {SUBMITS}", passed=high <= BAR_MS)
+    return Row(figure, shown, bar=f"p99 <= {BAR_MS} ms", passed=high <= BAR_MS)
 
 
 def _claim(store: Store) -> Claim:

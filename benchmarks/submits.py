@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 from jupyter_launch.runs import Queue, new_id
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.stores import open_store
+from jupyter_launch.stores.sqlite_file import _connect
 
 from .measure import Row, in_turns
 from .tiny import TINY, store_url
@@ -28,16 +28,14 @@ SPEC = LaunchSpec.from_dict(
         "resource": "local-container",
     }
 )
-PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000")
 
 
 def rows(folder: Path) -> list[Row]:
     """Submit one run per commit, and insert one row of the same text per commit beside it."""
     store = open_store(store_url(folder))
     text = SPEC.to_json()
-    with closing(sqlite3.connect(folder / "bare.db", isolation_level=None)) as bare:
-        for pragma in PRAGMAS:
-            bare.execute(f"PRAGMA {pragma}")
+    # Opened by the store's own function: whatever its settings become, the peer's are the same.
+    with closing(_connect(folder / "bare.db")) as bare:
         bare.execute("CREATE TABLE runs (seq INTEGER PRIMARY KEY, id TEXT, spec TEXT, at REAL)")
         insert = "INSERT INTO runs (id, spec, at) VALUES (?, ?, ?)"
         ours, peer = in_turns(

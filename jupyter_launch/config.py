@@ -87,11 +87,11 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"The project file {path} cannot be read: {error}.") from error
     if not isinstance(data, dict):
         raise ConfigError(f"The project file {path} must hold names and values.")
-    unknown = sorted(set(data) - set(NAMES))
+    unknown = sorted(map(str, set(data) - set(NAMES)))
     if unknown:
         raise ConfigError(
             f"The project file {path} has a setting nobody knows: {', '.join(unknown)}.",

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import docker
@@ -27,6 +27,8 @@ from .errors import BackendError, BackendUnavailable
 
 T = TypeVar("T")
 BLOCK = 256 * 1024
+SMALL = 4096
+GATHER_S = 0.001
 CONNECT_S = 3
 PATIENCE_S = 60.0
 """How long an engine that went away may take to come back: a restart, an upgrade."""
@@ -122,13 +124,19 @@ class Blocks:
         # The reader below http.client's response: it may hold the first bytes of the body, and
         # it alone gives what has arrived, however much that is, in one call.
         raw: Any = response.raw
-        body = raw._fp.fp  # noqa: SLF001
-        blocks = iter(partial(body.read1, BLOCK), b"")
-        chunked = response.headers.get("Transfer-Encoding") == "chunked"
-        self._blocks = unchunked(blocks) if chunked else blocks
+        self._body = raw._fp.fp  # noqa: SLF001
+        self._chunked = response.headers.get("Transfer-Encoding") == "chunked"
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._blocks
+        return unchunked(self._arriving()) if self._chunked else self._arriving()
+
+    def _arriving(self) -> Iterator[bytes]:
+        while block := self._body.read1(BLOCK):
+            yield block
+            if len(block) < SMALL:
+                # The engine sends single lines faster than they are worth a step each; nothing is
+                # late by this, since what has come was given before.
+                time.sleep(GATHER_S)
 
     def close(self) -> None:
         """Hang up."""

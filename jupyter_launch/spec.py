@@ -27,7 +27,9 @@ PRIORITIES = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 class Part(BaseModel):
     """A frozen piece of a spec that refuses names it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants"
+    )
 
 
 class Docker(Part):
@@ -149,7 +151,10 @@ class LaunchSpec(Part):
     author: str | None = None
     sweep_id: str | None = None
     grace_s: Annotated[float, opt("--grace", metavar="SECONDS", read="number")] = Field(
-        10.0, ge=0, description="seconds between asking a stopped program to end and killing it"
+        10.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds between asking a stopped program to end and killing it",
     )
 
     @field_validator("run_id")

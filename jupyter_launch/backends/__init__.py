@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from ..errors import SpecError
@@ -19,9 +19,15 @@ AUTO = "auto"
 """The resource that means: a container if that is possible here, otherwise a process."""
 
 
+@cache
+def _points() -> dict[str, EntryPoint]:
+    # Looked up once: it reads the metadata of everything that is installed.
+    return {point.name: point for point in entry_points(group="jupyter_launch.backends")}
+
+
 def names() -> list[str]:
     """Name the resources a spec can ask for on this machine, besides `AUTO`."""
-    return sorted({point.name for point in entry_points(group="jupyter_launch.backends")})
+    return sorted(_points())
 
 
 def check_name(name: str) -> None:
@@ -42,6 +48,5 @@ def check_name(name: str) -> None:
 def backend(name: str) -> Backend:
     """Give the backend of that name, made once per process. Raises `SpecError`."""
     check_name(name)
-    points = {point.name: point for point in entry_points(group="jupyter_launch.backends")}
-    made: Backend = points[ALIASES.get(name, name)].load()()
+    made: Backend = _points()[ALIASES.get(name, name)].load()()
     return made

@@ -63,7 +63,7 @@ RECURSION: dict[str, Body] = {
     "readonly": {"ReadOnlyForceRecursive": True},
 }
 PORT = re.compile(
-    r"(?:(?P<ip>\[[0-9a-fA-F:.%]+\]|[\d.]*):)?(?:(?P<host>\d+(?:-\d+)?)?:)?"
+    r"(?:(?:(?P<ip>\[[0-9a-fA-F:.%]+\]|\d+\.\d+\.\d+\.\d+):)?(?P<host>\d+(?:-\d+)?)?:)?"
     r"(?P<port>\d+)(?:-(?P<last>\d+))?(?:/(?P<protocol>tcp|udp|sctp))?"
 )
 

@@ -10,7 +10,14 @@ from typing import Any
 
 from .._version import __version__
 from ..config import setting
-from ..errors import ConfigError, LaunchError, SpecError, Unsupported
+from ..errors import (
+    ConfigError,
+    LaunchError,
+    QueueNotFound,
+    RunNotFound,
+    SpecError,
+    Unsupported,
+)
 from ..execute import preview
 from ..handle import RunHandle
 from ..redact import findings
@@ -38,7 +45,7 @@ def run(words: Sequence[str]) -> int:
             return _submit(words[0], words[1:])
         arguments = _parser().parse_args(words)
         code: int = arguments.verb(arguments)
-    except (SpecError, ConfigError, Unsupported) as error:
+    except (SpecError, ConfigError, Unsupported, QueueNotFound, RunNotFound) as error:
         return _complain(error, USAGE)
     except LaunchError as error:
         return _complain(error, FAILED)
@@ -70,6 +77,8 @@ def _submit(verb: str, words: Sequence[str]) -> int:
     if asked.help:
         print(parser.format_help())
         return OK
+    if asked.out or asked.spec_body:
+        raise SpecError("-o and --spec are for notebooks only.", field="options")
     made = launcher(setting("store", given=asked.extra["store"]).value)
     keep = InMemory() if asked.dry_run else made.store
     spec = request.spec_of(asked, None, keep, {}, {})

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..config import setting
 from ..errors import SpecError
+from ..execute import merge
 from ..sources.base import Snapshots
 from ..sources.code import from_cell, from_path
 from ..spec import LaunchSpec
@@ -41,20 +42,20 @@ def spec_of(
     SpecError, ConfigError
     """
     data = dict(request.spec)
-    if cell is not None and request.spec_body:
-        data = {**mapping(cell, "--spec", "The cell"), **data}
+    if cell is not None and request.path is not None:
+        raise SpecError(
+            f"A cell and a path ({request.path!r}) cannot be launched together.",
+            hint=f"To bring files along: --include {request.path}",
+            field="path",
+        )
+    if request.include and (request.spec_body or (cell is None and request.path is None)):
+        raise SpecError("--include goes with a cell, a script or a folder.", field="include")
+    if request.spec_body:
+        data = merge(mapping(cell or "", "--spec", "The cell"), data)
     elif cell is not None:
-        if request.path is not None:
-            raise SpecError(
-                f"A cell and a path ({request.path!r}) cannot be launched together.",
-                hint=f"To bring files along: --include {request.path}",
-                field="path",
-            )
         data["source"] = from_cell(cell, request.include, keep, **where).model_dump(mode="json")
     elif request.path is not None:
         data["source"] = from_path(request.path, request.include, keep).model_dump(mode="json")
-    elif request.include:
-        raise SpecError("--include goes with a cell, a script or a folder.", field="include")
     return LaunchSpec.from_dict(_with_defaults(data, defaults))
 
 

@@ -89,10 +89,9 @@ def _checked(value: Any, flag: str) -> Any:
     if not isinstance(value, Mapping):
         raise SpecError(f"{flag} takes a mapping, not a {type(value).__name__}.", field=flag)
     try:
-        json.dumps(value)
+        return json.loads(json.dumps(value))  # a copy: the caller's own is never changed
     except (TypeError, ValueError) as error:
         raise SpecError(f"{flag}: a value cannot be written as JSON: {error}.") from error
-    return value
 
 
 def _number(value: Any, flag: str) -> float:

@@ -46,7 +46,9 @@ def from_cell(body: str, include: Sequence[str], keep: Snapshots, **where: str |
     """
     if not body.strip():
         raise SpecError("The cell is empty: there is nothing to launch.", field="source")
-    if not body.startswith("#!"):
+    if body.startswith("#!"):
+        interpreter(body.partition("\n")[0])
+    else:
         _check_python(body)
     files = keep.put_snapshot(snapshot.pack(_included(include))) if include else None
     return Source(
@@ -152,7 +154,10 @@ def cell_name(body: str) -> str:
 
 def interpreter(first_line: str) -> tuple[str, ...]:
     """Give the argument vector of a shebang line, without arguments for plain Python."""
-    words = shlex.split(first_line.removeprefix("#!"))
+    try:
+        words = shlex.split(first_line.removeprefix("#!"))
+    except ValueError as error:
+        raise SpecError(f"The line {first_line!r}: {error}.", field="source.body") from error
     if not words:
         raise SpecError("The first line '#!' names no interpreter.", field="source.body")
     return tuple(words)

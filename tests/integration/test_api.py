@@ -519,7 +519,7 @@ class TestWaiting:
         assert next(first.follow()).startswith(b"begun")
         second = start(Api(f"sqlite:///{tmp_path}/other.db"), "echo second")
         try:
-            state = second.wait(timeout=20)
+            state = second.wait(timeout=5)
         finally:
             first_state = first.status
             first.stop()

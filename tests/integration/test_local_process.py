@@ -343,7 +343,7 @@ class TestOptions:
         self, processes: Processes, options: dict[str, object], message: str
     ) -> None:
         with pytest.raises(SpecError, match=message) as failure:
-            processes.start("true", options=options)
+            processes.backend.check(options)
         assert failure.value.field == f"resource_args.local-process.{next(iter(options))}"
 
 
