@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from jupyter_launch.runs import Queue, new_id
@@ -30,20 +30,24 @@ SPEC = LaunchSpec.from_dict(
 )
 
 
-def rows(folder: Path) -> list[Row]:
-    """Submit one run per commit, and insert one row of the same text per commit beside it."""
-    store = open_store(store_url(folder))
-    text = SPEC.to_json()
-    # Opened by the store's own function: whatever its settings become, the peer's are the same.
+@contextmanager
+def bare_inserts(folder: Path) -> Iterator[Callable[[], object]]:
+    """Give a function that commits one row of a spec's text, as plainly as SQLite can."""
+    # Opened by the store's own function: whatever its settings become, these are the same.
     with closing(_connect(folder / "bare.db")) as bare:
         bare.execute("CREATE TABLE runs (seq INTEGER PRIMARY KEY, id TEXT, spec TEXT, at REAL)")
-        insert = "INSERT INTO runs (id, spec, at) VALUES (?, ?, ?)"
+        insert, text = "INSERT INTO runs (id, spec, at) VALUES (?, ?, ?)", SPEC.to_json()
+        yield lambda: bare.execute(insert, (new_id(), text, time.time()))
+
+
+def rows(folder: Path) -> list[Row]:
+    """Submit one run per commit, and insert one row of the same text per commit beside it."""
+    with closing(open_store(store_url(folder))) as store, bare_inserts(folder) as insert:
         ours, peer = in_turns(
             lambda: _rate(lambda: store.submit(SPEC, queue=QUEUE)),
-            lambda: _rate(lambda: bare.execute(insert, (new_id(), text, time.time()))),
+            lambda: _rate(insert),
             times=TIMES,
         )
-    store.close()
     ratio = ours.median / peer.median
     return [
         Row(

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from .errors import StoreError
+from .errors import SpecError, StoreError
 from .runs import Queue, new_id
 from .stores.base import LEASE_S, NEW_WORK, Agent
 from .submit import Launcher
@@ -34,7 +34,7 @@ class Serving:
 
     Raises
     ------
-    QueueNotFound
+    QueueNotFound, SpecError
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class Serving:
         idle_s: float | None = None,
         say: Callable[[str], object] = len,
     ) -> None:
+        if max_jobs < 1:
+            raise SpecError(f"max_jobs must be at least 1, not {max_jobs}.", field="max_jobs")
         now = time.time()
         self.record = Agent(
             new_id(), launcher.keeper.owner, tuple(queues), max_jobs, now, now, "running"
@@ -79,7 +81,7 @@ class Serving:
         busy_at, beat_at = time.monotonic(), float("-inf")
         while not self._over(busy_at):
             with contextlib.suppress(StoreError):
-                if time.monotonic() - beat_at >= LEASE_S:
+                if time.monotonic() - beat_at >= LEASE_S or self._draining.is_set():
                     self._launcher.store.put_agent(self._now())
                     beat_at = time.monotonic()
                 self._fill()

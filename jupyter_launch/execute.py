@@ -84,7 +84,6 @@ def _begin(store: Store, run: Run, owner: str, claim: Claim) -> None:
         raise LeaseLost
     claim.check()
     backend, program = place(store, run, claim)
-    program = dress(store, run, backend, program)
     surroundings = environment.of_this_host(os.environ, _python(run)) if backend.inherits else {}
     variables = {
         **surroundings,
@@ -118,17 +117,18 @@ def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
     try:
         if reason := backend.available():
             raise BackendUnavailable(reason, hint=backend.hint)
-        return backend, backend.prepare(program, report)
+        return backend, backend.prepare(dress(store, run, backend, program), report)
     except (BackendUnavailable, ImageNotFound) as error:
-        if name != backends.AUTO:
-            raise
+        if name != backends.AUTO or spec.resource_args.get(backend.name):
+            raise  # options of a container mean that it is to be one
         if program.foreign:
             error.hint += "\nCode that is not your own runs in a container only."
             raise
         why = error.message.partition("\n")[0]
         notice = f"No container ({why}) This runs as a process on this machine instead."
         store.append_event(run.id, "notice", {"text": notice})
-        return backends.backend(FALLBACK), program
+        backend = backends.backend(FALLBACK)
+        return backend, dress(store, run, backend, program)
 
 
 def dress(store: Store, run: Run, backend: Backend, program: Program) -> Program:

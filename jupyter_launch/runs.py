@@ -31,13 +31,14 @@ class Queue(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.entity}/{self.name}"
+        # Names may have slashes; an entity that had one must not become another's queue.
+        return f"{self.entity.replace('%', '%25').replace('/', '%2F')}/{self.name}"
 
     @classmethod
     def parse(cls, text: str) -> Queue:
         """Read what `str` makes of a queue."""
-        entity, _, name = text.rpartition("/")
-        return cls(entity, name)
+        entity, _, name = text.partition("/")
+        return cls(entity.replace("%2F", "/").replace("%25", "%"), name)
 
 
 class LogPosition(NamedTuple):

@@ -135,7 +135,9 @@ class Launcher:
 
     def _ensure_agent(self, queue: Queue, secrets: Sequence[str]) -> None:
         # An agent knows the secrets of the process that started it: with secrets, it is ours.
-        served = any(queue in agent.queues for agent in self.store.agents())
+        # One that drains takes nothing more.
+        agents = [agent for agent in self.store.agents() if agent.status == "running"]
+        served = any(queue in agent.queues for agent in agents)
         asked = time.monotonic() - self._asked_for_agent.get(queue, float("-inf"))
         if (served and not secrets) or asked < AGENT_IDLE_S / 2:
             return
@@ -189,8 +191,9 @@ def start_agent(store_url: str, queue: Queue) -> None:
     """
     folder = Path(jupyter_data_dir()) / "jupyter_launch"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "jupyter_launch", "agent", "--queue", queue.name]
-    command += ["--entity", queue.entity, "--idle", str(AGENT_IDLE_S), "--store", store_url]
+    # Joined by "=", a name may begin with a dash.
+    command = [sys.executable, "-m", "jupyter_launch", "agent", f"--queue={queue.name}"]
+    command += [f"--entity={queue.entity}", f"--idle={AGENT_IDLE_S}", f"--store={store_url}"]
     log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         subprocess.Popen(

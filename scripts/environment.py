@@ -68,7 +68,11 @@ def install_packages() -> None:
     if os.geteuid() != 0 or distribution not in ("debian", "ubuntu"):
         return
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # which a root's shell need not search
-    wanted = {"busybox": "busybox-static"}
+    wanted = {
+        "busybox": "busybox-static",
+        "docker-registry": "docker-registry",
+        "node": "nodejs",
+    }
     if not engine_answers() and "DOCKER_HOST" not in os.environ:
         wanted |= {"dockerd": "docker.io", "iptables": "iptables"}
     if not browser() and distribution == "debian":  # Ubuntu's package only points to a snap
@@ -164,6 +168,13 @@ def browser() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+def program(name: str) -> str:
+    path = shutil.which(name)
+    if not path:
+        raise Missing("not installed here")
+    return path
+
+
 def jupyter() -> str:
     try:
         return ", ".join(f"{name} {version(name)}" for name in ("jupyterlab", "notebook"))
@@ -181,6 +192,8 @@ PARTS: list[tuple[str, str, Callable[[], str]]] = [
     ("test images", "docker", test_images),
     ("Chromium", "browser", chromium),
     ("Jupyter", "browser", jupyter),
+    ("registry", "registry", lambda: program("docker-registry")),
+    ("Node.js", "node", lambda: program("node")),
 ]
 
 if __name__ == "__main__":

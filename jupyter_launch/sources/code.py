@@ -91,14 +91,15 @@ def _check_python(body: str) -> None:
     try:
         compile(body, "<cell>", "exec", dont_inherit=True)
     except SyntaxError as error:
-        line = (error.text or "").strip()
+        where = f"Line {error.lineno} of the cell" if error.lineno else "The cell"
+        line = f": {error.text.strip()}" if error.text else "."
         hint = "Magics and !commands do not work in a launched cell; a first line #!/bin/sh makes "
         raise SpecError(
-            f"Line {error.lineno} of the cell is not Python: {error.msg}: {line}",
+            f"{where} is not Python: {error.msg}{line}",
             hint=f"{hint}it a shell script.",
             field="source.body",
         ) from error
-    except ValueError as error:  # a NUL character
+    except ValueError as error:  # what is no text, such as a NUL character
         raise SpecError(f"The cell is not Python: {error}.", field="source.body") from error
 
 

@@ -57,14 +57,15 @@ def tree(folder: Path) -> Iterator[tuple[str, Path]]:
     root = folder.resolve()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if SKIPPED.intersection(name.parts) or not path.is_file():
+        if SKIPPED.intersection(name.parts):
             continue
         if not path.resolve().is_relative_to(root):
             raise SpecError(
                 f"{path} is a link to {path.resolve()}, outside of {folder}.",
                 hint="Copy the file into the folder, or bring it with --include.",
             )
-        yield name.as_posix(), path
+        if path.is_file():
+            yield name.as_posix(), path
 
 
 def _check_size(files: list[tuple[str, Path]]) -> None:

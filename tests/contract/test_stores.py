@@ -706,13 +706,27 @@ class StoreContract:
         assert store.runs() == []
 
     def test_a_queue_has_a_resource_and_a_config(self, store: Store, other: Store) -> None:
-        queue = Queue("team/ann", "gpu")
+        queue = Queue("ann", "gpu")
         config = {"resource_args": {"local-container": {"gpus": "all"}}}
         store.create_queue(queue, "local-container", config)
         assert other.queue_config(queue) == ("local-container", config)
         other.create_queue(queue, "local-process", {})
         assert store.queue_config(queue) == ("local-process", {})
         assert store.queues() == [queue]
+
+    def test_queues_of_any_name_are_kept_apart(self, store: Store, me: str) -> None:
+        queues = [Queue("a", "b/c"), Queue("a/b", "c"), Queue("a%2Fb", "c"), Queue("a", "é; '$x")]
+        for queue in queues:
+            store.create_queue(queue, "local-container", {})
+        assert sorted(store.queues()) == sorted(queues)
+        for queue in queues:
+            run = store.submit(SPEC, queue=queue)
+            assert run.queue == queue
+            rest = [other for other in queues if other != queue]
+            assert store.claim(rest, me, ()) is None
+            claimed = store.claim([queue], me, ())
+            assert claimed is not None
+            assert claimed.id == run.id
 
     def test_agents_are_listed_while_they_live(
         self, store: Store, other: Store, me: str, dead_owner: str

@@ -245,7 +245,9 @@ class TestReading:
         for verb in ("logs", "attach"):
             words = [*COMMAND, verb, run.id]
             assert subprocess.check_output(words, timeout=60) == data
-        assert json.loads(output("logs", run.id, "--json"))["log"] == data.decode("utf-8", "replace")
+        assert json.loads(output("logs", run.id, "--json"))["log"] == data.decode(
+            "utf-8", "replace"
+        )
 
     def test_a_reader_that_goes_away_is_no_error(self, store: Store) -> None:
         Path("s.py").write_text("for n in range(200_000): print('line', n)")
@@ -302,9 +304,7 @@ class TestStop:
         assert (done.returncode, done.stdout) == (1, "begun\n")
         assert done.stderr == f"Run {blocked} was stopped.\n"
 
-    def test_a_run_whose_owner_was_killed_is_stopped_too(
-        self, store: Store, blocked: str
-    ) -> None:
+    def test_a_run_whose_owner_was_killed_is_stopped_too(self, store: Store, blocked: str) -> None:
         os.kill(keeper(store, blocked), signal.SIGKILL)
         assert output("stop", blocked) == f"{blocked} stopped\n"
 

@@ -219,7 +219,10 @@ def test_help_shows_every_option(headless: Kernel) -> None:
         ("-u https://x/y.git", "The argument 'uri' is not supported yet.\nClone it"),
         ("-j e/p/n:v1", "The argument 'job' is not supported yet."),
         ("-d x --requirements numpy", "The argument 'requirements' is not supported yet."),
-        ("-d x -q gpu", "A launch now takes no queue ('gpu').\nTo put it on a queue: launch_add, %launch_add"),
+        (
+            "-d x -q gpu",
+            "A launch now takes no queue ('gpu').\nTo put it on a queue: launch_add, %launch_add",
+        ),
         ("-d x --run-id a/b", "run_id: a run id is 1 to 64 letters"),
         ("-d x -R '{memory: 2g}'", "resource_args.memory"),
     ],

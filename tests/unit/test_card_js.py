@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -22,9 +21,7 @@ from jupyter_launch.terminal import Line, Screen
 NODE = shutil.which("node")
 SOURCE = Path(jupyter_launch.frontends.__file__).with_name("card.js")
 
-pytestmark = pytest.mark.skipif(
-    NODE is None and not os.environ.get("CI"), reason="node is not installed"
-)
+pytestmark = pytest.mark.node
 
 PROGRAM = """
 import { readFileSync } from "node:fs";
