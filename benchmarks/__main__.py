@@ -11,9 +11,11 @@ import argparse
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from IPython import __version__ as ipython_version
 
 from jupyter_launch.backends.local_container import LocalContainer
 from jupyter_launch.docker_engine import address, connect
+from jupyter_launch.errors import LaunchError
 
 from . import first_line, lines, load_ext, queue, submits
 from .measure import Row
@@ -61,8 +64,12 @@ def _measured(name: str) -> list[Row]:
         return [Row(name, f"not measured: {missing}")]
     begun = time.monotonic()
     print(f"measuring {name} ...", end="", file=sys.stderr, flush=True)
-    with _own_folder() as folder:
-        found = MEASURES[name](folder)
+    try:
+        with _own_folder() as folder:
+            found = MEASURES[name](folder)
+    except (LaunchError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        traceback.print_exc()  # the others are measured all the same
+        found = [Row(name, f"broken: {type(error).__name__}, see above", passed=False)]
     print(f" {time.monotonic() - begun:.0f} s", file=sys.stderr)
     return found
 
@@ -82,7 +89,7 @@ def _own_folder() -> Iterator[Path]:
 def _engine() -> tuple[str, str]:
     """Give the engine's version, and what is missing to measure with it."""
     if reason := LocalContainer().available():
-        return "no Docker Engine", reason
+        return "no Docker Engine", reason.partition("\n")[0]
     version = str(connect(address()).version()["Version"])
     missing = "" if shutil.which("docker") else "there is no docker command to compare with"
     return f"Docker Engine {version}", missing

@@ -49,9 +49,9 @@ def rows(folder: Path) -> list[Row]:
 
     The programs are processes that end at once; the agent executes each before the next submit.
     """
-    with closing(open_store(store_url(folder))) as store, bare_inserts(folder) as insert:
-        with _agent(store):
-            claims = [_claim(store, insert) for _ in range(SUBMITS + 1)][1:]
+    store = open_store(store_url(folder))
+    with closing(store), bare_inserts(folder) as insert, _agent(store):
+        claims = [_claim(store, insert) for _ in range(SUBMITS + 1)][1:]
     seen, recorded, commit = (Sample(values) for values in zip(*claims, strict=True))
     peer = f"bare INSERT commit {_text(commit)}"
     return [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import ExecutionError, RunStopped
 from .states import State
+from .terminal import fold, to_plain
 
 if TYPE_CHECKING:
     from .runs import Event, Run
@@ -72,10 +73,10 @@ class RunHandle:
         return b"".join(self.pieces()).decode("utf-8", "replace")
 
     def tail(self, lines: int = TAIL_LINES) -> str:
-        """Give the last lines of the log, as text."""
+        """Give the last lines of the log as a terminal would show them, without colours."""
         size = self.store.log_position(self.id).size
         data = self.store.read_log(self.id, max(0, size - lines * 1000))
-        return "\n".join(data.decode("utf-8", "replace").splitlines()[-lines:])
+        return to_plain(fold(data, lines))
 
     def watch(self, offset: int = 0, after: int = 0) -> Iterator[Event | bytes]:
         """Give events from number `after` + 1 and the log from byte `offset`, until the end.

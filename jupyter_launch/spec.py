@@ -189,7 +189,8 @@ class LaunchSpec(Part):
             Naming the first field that is wrong.
         """
         try:
-            text = json.dumps(data, allow_nan=True)
+            text = json.dumps(data, ensure_ascii=False)
+            text.encode()  # raises where a surrogate stands alone
         except (TypeError, ValueError) as error:
             raise SpecError(f"The launch spec has a value that is no JSON: {error}.") from error
         return cls.from_json(text)

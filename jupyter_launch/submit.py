@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from jupyter_core.paths import jupyter_data_dir
 from . import backends
 from .config import setting
 from .environment import with_secrets
-from .errors import SpecError
+from .errors import SpecError, StoreError
 from .execute import clear, execute
 from .handle import RunHandle
 from .lease import Keeper
@@ -125,8 +126,9 @@ class Launcher:
         def body() -> None:
             try:
                 execute(self.store, run, self.keeper.owner, claim)
-                if (self.store.find(run.id) or run).state is State.PENDING:
-                    self._closed.wait(RETRY_S)
+                with contextlib.suppress(StoreError):
+                    if (self.store.find(run.id) or run).state is State.PENDING:
+                        self._closed.wait(RETRY_S)
             finally:
                 self.keeper.release(run.id)
                 self.on_free()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
+from docker.utils import version_lt
+
+from ..docker_engine import Engine
 from ..runs import LogPosition
 from .base import STDERR, STDOUT, Frame
 
@@ -12,15 +15,21 @@ HEAD = struct.Struct(">BxxxL")
 PIECE = 16 * 1024
 """The engine stores a longer line in pieces of this size."""
 
-FORGETFUL = "1.45"
-"""Engines below this API version lose line ends. Seen: 20.10 (API 1.41) does, 26.1 does not."""
-
 EXACT_LOG = {"Type": "local", "Config": {"max-size": "1t", "max-file": "1", "compress": "false"}}
 """The log driver that keeps the bytes as they were written.
 
 json-file, the engine's default, replaces what is not UTF-8, so that a position in bytes would mean
 another place. ``local`` would drop old output by itself at 20 MB, hence the size.
 """
+
+
+def careless(engine: Engine) -> bool:
+    """Say whether the engine loses line ends of its log, and the end of one that is followed.
+
+    Seen: 20.10 (API 1.41) does both, 26.1 (API 1.45) neither. A log read after the program's end
+    is complete on either.
+    """
+    return version_lt(engine.api_version, "1.45")
 
 
 def frames(blocks: Iterable[bytes]) -> Iterator[list[Frame]]:
@@ -65,7 +74,7 @@ def merged(batches: Iterable[list[Frame]]) -> Iterator[list[Frame]]:
 
 
 def mended(batches: Iterable[list[Frame]]) -> Iterator[list[Frame]]:
-    r"""Put back the line ends that the ``local`` driver of `FORGETFUL` engines loses.
+    r"""Put back the line ends that the ``local`` driver of `careless` engines loses.
 
     They forget the ``\n`` of a line stored in pieces. Its last piece is shorter than the others,
     and nothing but that, or the unfinished end of a stream, lacks its ``\n``. Two things cannot be

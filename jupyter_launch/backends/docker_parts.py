@@ -211,22 +211,28 @@ def weight(value: Any) -> Body:
 
 def gpus(value: Any) -> list[Body]:
     """Read ``all``, a number, or ``device=0,1``, ``driver=...``, ``capabilities=...``."""
-    request: Body = {"Driver": "", "Count": 0, "DeviceIDs": [], "Options": {}}
     lists: dict[str, list[str]] = {"device": [], "capabilities": [], "options": []}
-    key = "count"
+    count, driver, key = None, "", "count"
     for name, given in fields(value):
         # Without CSV's quotes, a list's later items stand alone: device=0,1
         key, item = (name, given) if given is not None else (key, name)
         if key in lists:
             lists[key].extend(item.split(","))
         elif key == "count":
-            request["Count"] = -1 if item == "all" else integer(item)
+            count = -1 if item == "all" else integer(item)
         elif key == "driver":
-            request["Driver"] = item
+            driver = item
         else:
             raise ValueError("all, a number, or device=0,1")
-    request["DeviceIDs"], request["Options"] = lists["device"], dict(map(pair, lists["options"]))
-    request["Capabilities"] = [[*lists["capabilities"], "gpu"]]
+    if count is None:
+        count = 0 if lists["device"] else 1
+    request = {
+        "Driver": driver,
+        "Count": count,
+        "DeviceIDs": lists["device"],
+        "Capabilities": [[*lists["capabilities"], "gpu"]],
+        "Options": dict(map(pair, lists["options"])),
+    }
     return [request]
 
 

@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 
 from docker.errors import APIError, NotFound
 from docker.errors import ImageNotFound as NoSuchImage
-from docker.utils import version_lt
 
 from ..docker_engine import Blocks, Engine, address, connect, patiently, translated, words
 from ..errors import BackendError, BackendUnavailable, ImageNotFound, SpecError, StartFailed
@@ -25,7 +24,7 @@ from ..program import Program
 from ..runs import LogPosition, Run
 from .base import Backend, Frame, Report, Result
 from .docker_create import STORE_LABEL, create, create_body, start, was_started
-from .docker_log import EXACT_LOG, FORGETFUL, after, frames, mended, merged, skipped
+from .docker_log import EXACT_LOG, after, careless, frames, mended, merged, skipped
 from .docker_options import RESOURCE, container_options
 from .docker_pull import HINT, present, pull
 
@@ -126,26 +125,26 @@ class LocalContainer(Backend):
         if position.size:
             self._hang_up(handle)
         live = self._live.pop(handle, None)
+        ended = live is None and self._has_ended(handle, wait=False)[0]
         while True:
-            with contextlib.suppress(BackendUnavailable):
+            whole = live is not None or ended or not careless(_open(handle)[0])
+            try:
                 for batch in _output(handle, live, position):
                     position = after(position, batch)
                     yield batch
+            except BackendUnavailable:
+                whole = False
             live = None
-            ended, away = _settle(handle)
-            if away:
-                self._interrupted.add(handle)
-            # After an interruption, what was not passed on is in the engine's log.
-            if ended and not away:
+            ended, away = self._has_ended(handle, wait=True)
+            # What an interruption swallowed is in the engine's log.
+            if ended and not away and whole:
                 return
 
     def result(self, handle: str) -> Result:
         """Give the exit code, and why, once the program has ended."""
         self._hang_up(handle)
         while True:
-            info, away = patiently(partial(_inspect, handle))
-            if away:
-                self._interrupted.add(handle)
+            info, _ = self._look(handle)
             if info is None:
                 return Result(None, "the container was removed by somebody else")
             if not info["State"]["Running"]:
@@ -172,6 +171,27 @@ class LocalContainer(Backend):
         engine, name = _open(handle)
         with translated(engine.address), contextlib.suppress(NotFound):
             engine.remove_container(name, v=True, force=True)
+
+    def _look(self, handle: str) -> tuple[dict[str, Any] | None, bool]:
+        """Inspect the container, as soon as the engine answers; say whether it was away."""
+        info, away = patiently(partial(_inspect, handle))
+        if away:
+            self._interrupted.add(handle)
+        return info, away
+
+    def _has_ended(self, handle: str, *, wait: bool) -> tuple[bool, bool]:
+        """Say whether the container has ended, and whether the engine was away.
+
+        `wait`: its output has ended, so that it should follow at once.
+        """
+        interrupted = False
+        for pause in SETTLE_S if wait else SETTLE_S[:1]:
+            time.sleep(pause)
+            info, away = self._look(handle)
+            interrupted = interrupted or away
+            if info is None or not info["State"]["Running"]:
+                return True, interrupted
+        return False, interrupted
 
     def _hang_up(self, handle: str) -> None:
         """End the listening that nobody came for: unread output blocks the program and its end."""
@@ -232,21 +252,9 @@ def _output(handle: str, live: Blocks | None, position: LogPosition) -> Iterator
         path = f"/containers/{name}/logs"
         with contextlib.closing(engine.blocks("GET", path, stdout=1, stderr=1, follow=1)) as log:
             batches = frames(log)
-            if driver == EXACT_LOG["Type"] and version_lt(engine.api_version, FORGETFUL):
+            if driver == EXACT_LOG["Type"] and careless(engine):
                 batches = mended(batches)
             yield from skipped(merged(batches), position)
-
-
-def _settle(handle: str) -> tuple[bool, bool]:
-    """Say whether a container whose output has ended has ended too, and if the engine was away."""
-    interrupted = False
-    for pause in SETTLE_S:
-        time.sleep(pause)
-        info, away = patiently(partial(_inspect, handle))
-        interrupted = interrupted or away
-        if info is None or not info["State"]["Running"]:
-            return True, interrupted
-    return False, interrupted
 
 
 def outcome(info: dict[str, Any], *, interrupted: bool) -> Result:

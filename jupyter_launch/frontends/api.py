@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..backends import check_name
 from ..config import setting
 from ..handle import RunHandle
 from ..runs import Queue
@@ -56,6 +57,7 @@ class Api:
         config : mapping, optional
             ``{"resource_args": {...}}``, laid under the items' own.
         """
+        check_name(type)
         owner = entity or self.default_entity or ""
         self.launcher.store.create_queue(Queue(owner, name), type, config or {})
 

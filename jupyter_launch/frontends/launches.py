@@ -169,8 +169,9 @@ _NO_FIELDS = {"api", "config", "parameters", "project_queue", "synchronous"}
 def _spec(api: Api, given: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> LaunchSpec:
     """Lay the arguments of a call over its `config`, and the defaults under both."""
     config = given["config"]
-    if config is not None and not isinstance(config, Mapping):
-        raise SpecError(f"config takes a mapping, not a {type(config).__name__}.", field="config")
+    for name, value in (("config", config), ("parameters", parameters)):
+        if value is not None and not isinstance(value, Mapping):
+            raise SpecError(f"{name} takes a mapping, not a {type(value).__name__}.", field=name)
     data = LaunchSpec.from_dict(config or {}).to_dict()
     for name, value in given.items():
         if value is not None and name not in _NO_FIELDS:

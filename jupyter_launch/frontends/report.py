@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import redact
+from ..terminal import visible
 from .record import elapsed, program_text
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def table(runs: Sequence[Run]) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Align rows of texts."""
+    """Align rows of texts, a line each, without what would steer a terminal."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join(lines)

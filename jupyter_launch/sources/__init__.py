@@ -45,6 +45,8 @@ def refuse_unsupported(spec: LaunchSpec) -> None:
         "overrides.working_dir": spec.overrides.working_dir,
     }
     _ = spec.kind  # raises unless there is exactly one source
+    if spec.source is not None and not spec.overrides.entry_point:
+        code.command(spec.source)  # raises unless it is known what to run
     for argument, value in given.items():
         if value:
             hint = _WAYS_OUT.get(argument, "Leave it out.")

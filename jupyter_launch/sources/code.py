@@ -134,7 +134,7 @@ def program(spec: LaunchSpec, snapshots: Snapshots) -> Program:
     if source.body is not None:
         files = _with_cell(files, cell_name(source.body), source.body)
     return Program(
-        command=spec.overrides.entry_point or _command(source),
+        command=spec.overrides.entry_point or command(source),
         args=spec.overrides.args,
         image=spec.image or default_image(source),
         archive=files,
@@ -164,7 +164,8 @@ def interpreter(first_line: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _command(source: Source) -> tuple[str, ...]:
+def command(source: Source) -> tuple[str, ...]:
+    """Give the command that runs a source when none is asked for. Raises `SpecError`."""
     if source.body is not None:
         if source.body.startswith("#!"):
             return (*interpreter(source.body.partition("\n")[0]), CELL_FILE)

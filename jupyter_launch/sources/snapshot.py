@@ -31,6 +31,12 @@ def pack(files: Iterable[tuple[str, Path]]) -> bytes:
         When they are more than `LIMIT_BYTES` together, or one cannot be read.
     """
     found = sorted(files)
+    names = [name for name, _ in found]
+    if doubled := [name for name, after in zip(names, names[1:], strict=False) if name == after]:
+        raise SpecError(
+            f"Two files would both be called {doubled[0]!r} where the program runs.",
+            hint="Rename one of them, or put them into folders.",
+        )
     _check_size(found)
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:

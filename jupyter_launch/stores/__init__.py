@@ -24,7 +24,7 @@ def open_store(url: str) -> Store:
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     points = {point.name: point for point in entry_points(group="jupyter_launch.stores")}
-    scheme = url.partition(":")[0]
+    scheme = url.partition("://")[0]
     if scheme not in points:
         raise ConfigError(
             f"No store is known for {url!r}.", hint=f"Known schemes: {', '.join(sorted(points))}."

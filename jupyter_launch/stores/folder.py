@@ -84,7 +84,10 @@ class Folder:
         part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
         try:
             part.touch(mode=0o600)
-            part.write_bytes(data)
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())  # a name that promises content must not come before it
             part.replace(path)
         except OSError as error:
             part.unlink(missing_ok=True)

@@ -235,7 +235,8 @@ class TestEnding:
         for thread in started:
             thread.join(10)
         assert store.agents() == []
-        print("STARTED", len(started)); assert 1 < len(started)
+        print("STARTED", len(started))
+        assert 1 < len(started)
 
 
 class TestLeavingToOthers:

@@ -146,7 +146,6 @@ SAME = {
         "{dns: 1.1.1.1, dns-search: a.org, dns-opt: 'ndots:1'}"
     ),
     "--add-host=a:1.2.3.4 --add-host=b=::1": "{add-host: ['a:1.2.3.4', 'b=::1']}",
-    "--mac-address=02:42:ac:11:00:99": "{mac-address: '02:42:ac:11:00:99'}",
     "--cap-add=SYS_PTRACE --cap-drop=ALL": "{cap-add: [SYS_PTRACE], cap-drop: ALL}",
     "--group-add=5 --group-add=audio": "{group-add: [5, audio]}",
     "--security-opt=no-new-privileges --security-opt=seccomp=profile.json": (
@@ -205,6 +204,8 @@ def facts(info: dict[str, Any]) -> dict[str, Any]:
         del config["Labels"][name]
     if host["LogConfig"]["Type"] == "local" or not host["LogConfig"]["Config"]:
         del host["LogConfig"]
+    config["Env"] = sorted(config["Env"] or [])
+    host["Ulimits"] = sorted(map(str, host["Ulimits"] or []))
     for caps in ("CapAdd", "CapDrop"):
         host[caps] = [cap.removeprefix("CAP_") for cap in host[caps] or []]
     for name in ("RestartPolicy", "ConsoleSize"):
@@ -484,13 +485,13 @@ class Relay:
 
 
 @pytest.fixture
-def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
     engine = Path(address().removeprefix("unix://"))
     if not engine.exists():
         pytest.skip("the engine has no unix socket here")
     made = Relay(tmp_path / "relay.sock", str(engine))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{made.path}")
-    yield made
+    return made
 
 
 TICKS = "i=0; while [ $i -lt 60 ]; do echo line $i; i=$((i+1)); sleep 0.05; done; exit 7"
