@@ -10,7 +10,7 @@ from pathlib import Path
 from jupyter_launch.runs import Queue, new_id
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.sqlite_file import _connect
+from jupyter_launch.stores.sqlite_file import connect
 
 from .measure import Row, in_turns
 from .tiny import TINY, store_url
@@ -34,7 +34,7 @@ SPEC = LaunchSpec.from_dict(
 def bare_inserts(folder: Path) -> Iterator[Callable[[], object]]:
     """Give a function that commits one row of a spec's text, as plainly as SQLite can."""
     # Opened by the store's own function: whatever its settings become, these are the same.
-    with closing(_connect(folder / "bare.db")) as bare:
+    with closing(connect(folder / "bare.db")) as bare:
         bare.execute("CREATE TABLE runs (seq INTEGER PRIMARY KEY, id TEXT, spec TEXT, at REAL)")
         insert, text = "INSERT INTO runs (id, spec, at) VALUES (?, ?, ?)", SPEC.to_json()
         yield lambda: bare.execute(insert, (new_id(), text, time.time()))

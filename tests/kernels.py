@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,7 @@ class Kernel:
         if live:
             environment["JPY_SESSION_NAME"] = "/tests/notebook.ipynb"
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel(env=environment)
+        self.manager.start_kernel(env=environment, stderr=subprocess.DEVNULL)
         self.client: Any = self.manager.client()
         self.client.allow_stdin = live
         self.client.start_channels()

@@ -193,7 +193,7 @@ def expander(names: Mapping[str, Any]) -> Callable[[str], Any]:
             advice = f"Did you mean {close[0]!r}? " if close else ""
             raise SpecError(
                 f"There is no variable {name!r} in this notebook.",
-                hint=f"{advice}For a literal dollar sign write $$; literal braces go into a variable.",
+                hint=f"{advice}A literal dollar sign is $$; literal braces go into a variable.",
                 field=name,
             )
         return names[name]

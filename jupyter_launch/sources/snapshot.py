@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from ..errors import SpecError
@@ -32,7 +33,7 @@ def pack(files: Iterable[tuple[str, Path]]) -> bytes:
     """
     found = sorted(files)
     names = [name for name, _ in found]
-    if doubled := [name for name, after in zip(names, names[1:], strict=False) if name == after]:
+    if doubled := [name for name, after in pairwise(names) if name == after]:
         raise SpecError(
             f"Two files would both be called {doubled[0]!r} where the program runs.",
             hint="Rename one of them, or put them into folders.",

@@ -79,7 +79,7 @@ class SQLiteFile:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = _connect(self.path)
+            connection = connect(self.path)
             self._migrate(connection)
             self._connection = connection
         return self._connection
@@ -136,7 +136,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Open, or make, a file with the settings of every store. Raises `StoreUnavailable`."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -150,8 +151,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    # Fewer, larger checkpoints: a run's row is written a handful of times within seconds.
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
     return connection
 
 

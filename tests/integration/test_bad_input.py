@@ -159,7 +159,7 @@ def iter_log(store: Store, run_id: str) -> Iterator[bytes]:
 
 NASTY = [
     "two words",
-    "it's \"quoted\"",
+    'it\'s "quoted"',
     "a\nnew\r\nline\ttab",
     "; touch pwned",
     "$(touch pwned) `touch pwned` ${HOME} $HOME %PATH%",
@@ -357,7 +357,9 @@ class TestStores:
         path = tmp_path / "file" / "launch.db"
         use(monkeypatch, path)
         message = refusal(capfd)
-        assert re.match(f"The store {path} cannot be written: (Not a directory|File exists)", message)
+        assert re.match(
+            f"The store {path} cannot be written: (Not a directory|File exists)", message
+        )
         assert "keep the store elsewhere: set JUPYTER_LAUNCH_STORE=" in message
 
     def test_that_is_a_folder(
@@ -477,7 +479,9 @@ class TestStores:
         assert log.read_text() == "kept\n"
         assert ended("local-process", "print('new')").status == "finished"
 
-    @pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "sqlite:", "sqlite://launch.db", ""])
+    @pytest.mark.parametrize(
+        "url", ["mysql://x/y", "nonsense", "sqlite:", "sqlite://launch.db", ""]
+    )
     def test_of_an_unknown_kind(self, url: str) -> None:
         with pytest.raises(LaunchError) as error:
             open_store(url)
@@ -509,10 +513,13 @@ class TestStores:
                 f"run = launch(None, config={slow}, resource='local-process', synchronous=False)\n"
                 "print(repr(run.id))"
             )
-            assert two.value(
-                "from jupyter_launch import Api\n"
-                f"print(repr(str(Api().run({run_id!r}).stop())))"
-            ) == "stopped"
+            assert (
+                two.value(
+                    "from jupyter_launch import Api\n"
+                    f"print(repr(str(Api().run({run_id!r}).stop())))"
+                )
+                == "stopped"
+            )
             assert one.value("print(repr(str(run.wait(timeout=10))))") == "stopped"
         assert len(store.runs()) == 17
 

@@ -139,6 +139,9 @@ def test_code_runs_without_an_engine(
                 reader.type(block)
     assert_shown(block_of("run "), reader.printed[1])
     assert all(run.state.terminal for run in store.runs())
+    logs = tmp_path / "store/launch.db.d/logs"
+    assert "`launch.db.d/logs/ID.log`" in README
+    assert (logs / "first.log").read_text(encoding="utf-8") == "['--epochs', '3'] {}\n"
     assert store.get("first").spec.overrides.args == ("--epochs", "3")
     assert [run.reason for run in store.runs(states=[State.FAILED])] == [
         "the program ended with exit code 1"

@@ -358,7 +358,8 @@ def test_text_without_names_stays_as_it_is(word: str) -> None:
 def test_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
     assert complaint("--name $lerning_rate", {"learning_rate": 1}) == (
         "There is no variable 'lerning_rate' in this notebook.\n"
-        "Did you mean 'learning_rate'? For a literal dollar sign write $$."
+        "Did you mean 'learning_rate'? A literal dollar sign is $$; literal braces go into a "
+        "variable."
     )
     assert complaint("--set x={nothing}", {}).startswith("There is no variable 'nothing'")
 
