@@ -30,8 +30,6 @@ from .spec import LaunchSpec
 from .states import State
 from .stores.base import Change, Store
 
-FALLBACK = "local-process"
-
 
 def execute(store: Store, run: Run, owner: str, claim: Claim) -> None:
     """Take a run from where it is to its end. Never raises for what is wrong with the run.
@@ -61,6 +59,11 @@ def execute(store: Store, run: Run, owner: str, claim: Claim) -> None:
     except LaunchError as error:
         with contextlib.suppress(StoreError):
             _give_up(store, store.get(run.id), owner, error)
+    except BaseException as error:
+        reason = f"jupyter_launch itself failed ({type(error).__name__}: {error}): please report it"
+        with contextlib.suppress(StoreError):
+            store.move(run.id, owner, State.CRASHED, Change(reason))
+        raise
     clear(store, run.id)
 
 
@@ -117,7 +120,11 @@ def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
     try:
         if reason := backend.available():
             raise BackendUnavailable(reason, hint=backend.hint)
-        return backend, backend.prepare(dress(store, run, backend, program), report)
+        program = dress(store, run, backend, program)
+        if spec.image and backend.inherits:
+            text = f"The image {spec.image} has no effect: {backend.name} runs no images."
+            store.append_event(run.id, "notice", {"text": text})
+        return backend, backend.prepare(program, report)
     except (BackendUnavailable, ImageNotFound) as error:
         if name != backends.AUTO or spec.resource_args.get(backend.name):
             raise  # options of a container mean that it is to be one
@@ -125,9 +132,9 @@ def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
             error.hint += "\nCode that is not your own runs in a container only."
             raise
         why = error.message.partition("\n")[0]
-        notice = f"No container ({why}) This runs as a process on this machine instead."
+        notice = f"No container: {why} This runs as a process on this machine instead."
         store.append_event(run.id, "notice", {"text": notice})
-        backend = backends.backend(FALLBACK)
+        backend = backends.backend(backends.FALLBACK)
         return backend, dress(store, run, backend, program)
 
 
@@ -171,7 +178,7 @@ def preview(store: Store, spec: LaunchSpec, keep: Snapshots) -> dict[str, Any]:
     name = spec.resource or "local-container"
     backend = backends.backend("local-container" if name == backends.AUTO else name)
     if name == backends.AUTO and backend.available():
-        backend = backends.backend(FALLBACK)
+        backend = backends.backend(backends.FALLBACK)
     return backend.describe(dress(store, run, backend, program), run)
 
 

@@ -24,6 +24,9 @@ PRIORITIES = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 """W&B's words for the priority of a queued run; a lower number is taken first."""
 
 
+MEDIUM = PRIORITIES["medium"]
+
+
 class Part(BaseModel):
     """A frozen piece of a spec that refuses names it does not know."""
 
@@ -109,7 +112,7 @@ class LaunchSpec(Part):
     queue_entity: str | None = None
     priority: Annotated[
         int, opt("-P", "--priority", metavar="|".join(PRIORITIES), read="priority")
-    ] = Field(2, ge=0, le=3, description="how soon the run is taken from its queue")
+    ] = Field(MEDIUM, ge=0, le=3, description="how soon the run is taken from its queue")
     name: Annotated[str | None, opt("-n", "--name")] = Field(
         None, description="name of the run, for people"
     )
@@ -268,6 +271,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
+_KINDS = {
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "string_type": "text",
+    "tuple_type": "a list of words",
+}
+
+
 def _spec_error(error: ValidationError) -> SpecError:
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"]]
@@ -280,6 +292,8 @@ def _spec_error(error: ValidationError) -> SpecError:
     if first["type"] == "json_invalid":
         return SpecError(f"The launch spec is not JSON: {first['msg']}.", field="spec")
     what = first["msg"].removeprefix("Value error, ")
+    if wanted := _KINDS.get(first["type"]):
+        what = f"must be {wanted}, and is {first['input']!r:.60}"
     return SpecError(f"{field}: {what}.", field=field)
 
 

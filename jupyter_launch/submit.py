@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 
@@ -24,13 +25,16 @@ from .lease import Keeper
 from .owner import known_dead
 from .runs import Queue, Run
 from .sources import refuse_unsupported
-from .spec import LaunchSpec
+from .spec import MEDIUM, LaunchSpec
 from .states import OWNED, State
 from .stores import open_store
 from .stores.base import Store
 
 AGENT_IDLE_S = 60
 """How long an agent that was started for a queue waits for more work before it ends, in seconds."""
+
+CLEAR_S = 5.0
+"""How long the end of this process may wait for an ended run to be cleared away, in seconds."""
 
 RETRY_S = 10.0
 """How long a slot stays empty after a backend was away, in seconds."""
@@ -51,6 +55,7 @@ class Launcher:
         self.on_free: Callable[[], None] = lambda: None
         self._asked_for_agent: dict[Queue, float] = {}
         self._closed = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
         self.keeper.start()
 
     def launch(self, spec: LaunchSpec, *, parent: str | None = None) -> RunHandle:
@@ -62,6 +67,12 @@ class Launcher:
             Before anything is recorded.
         """
         spec = _complete(spec)
+        if spec.priority != MEDIUM:
+            raise SpecError(
+                "A launch now takes no priority: it waits for nobody.",
+                hint="Priorities order a queue: launch_add, %launch_add or jupyter launch add.",
+                field="priority",
+            )
         if spec.queue:
             raise SpecError(
                 f"A launch now takes no queue ({spec.queue!r}).",
@@ -116,6 +127,11 @@ class Launcher:
     def close(self) -> None:
         """Stop the threads. Runs go on; whoever looks next takes them over."""
         self._closed.set()
+        for run_id, thread in list(self._threads.items()):
+            # What has ended is cleared away to the end: nobody might look at it for long.
+            with contextlib.suppress(StoreError):
+                if self.store.get(run_id).state.terminal:
+                    thread.join(CLEAR_S)
         self.keeper.close()
 
     def _start(self, run: Run, *, adopted: bool) -> None:
@@ -131,9 +147,11 @@ class Launcher:
                         self._closed.wait(RETRY_S)
             finally:
                 self.keeper.release(run.id)
+                del self._threads[run.id]
                 self.on_free()
 
-        threading.Thread(target=body, name=f"launch-{run.id}", daemon=True).start()
+        self._threads[run.id] = threading.Thread(target=body, name=f"launch-{run.id}", daemon=True)
+        self._threads[run.id].start()
 
     def _ensure_agent(self, queue: Queue, secrets: Sequence[str]) -> None:
         # An agent knows the secrets of the process that started it: with secrets, it is ours.
@@ -183,6 +201,27 @@ def queue_of(spec: LaunchSpec) -> Queue:
     assert owner is not None
     assert name is not None
     return Queue(owner, name)
+
+
+def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, Any]) -> None:
+    """Make a queue.
+
+    Raises
+    ------
+    SpecError
+        When there is no such resource, or the name is empty or longer than 64 characters.
+    StoreError
+        When there is a queue of that name already.
+    """
+    backends.check_name(resource)
+    if not 0 < len(queue.name) <= 64 or queue.name != queue.name.strip():
+        raise SpecError(
+            f"A queue cannot be called {queue.name!r}.",
+            hint="Its name has 1 to 64 characters, and no space at its ends.",
+            field="queue",
+        )
+    if not store.create_queue(queue, resource, config):
+        raise StoreError(f"There is a queue {queue.name!r} of {queue.entity!r} already.")
 
 
 def start_agent(store_url: str, queue: Queue) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from jupyter_launch.errors import StoreError
+from jupyter_launch.owner import known_dead, pid_of
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher, close_all
@@ -37,6 +41,21 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.chdir(work)
     yield
     close_all()
+    if (tmp_path / "store/launch.db").exists():
+        end_agents(f"sqlite:///{tmp_path}/store/launch.db")
+
+
+def end_agents(url: str) -> None:
+    """End the agents that queues of a store started by themselves."""
+    try:
+        owners = [agent.owner for agent in open_store(url).agents()]
+    except StoreError:
+        return  # a test that spoils its store has no agents
+    for owner in owners:
+        os.kill(pid_of(owner), signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while not all(map(known_dead, owners)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # they are nobody's children here, so there is nothing to wait for
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ALIASES = {"local": "local-container"}
 """W&B's other names for a resource."""
 
+FALLBACK = "local-process"
+"""Where `AUTO` runs code where no container is possible."""
+
 AUTO = "auto"
 """The resource that means: a container if that is possible here, otherwise a process."""
 

@@ -55,8 +55,8 @@ def create_body(program: Program, run: Run, options: ContainerOptions, image: Bo
     # Without an init, a program that handles no signals ignores being stopped, as pid 1 may.
     host.setdefault("Init", True)
     host.setdefault("LogConfig", EXACT_LOG)
-    if program.archive and image and _workdir(body, image) == "/":
-        body["WorkingDir"] = WORKDIR
+    if program.archive and image and image.get("WorkingDir", "/") == "/":
+        body.setdefault("WorkingDir", WORKDIR)
     return body
 
 
@@ -88,7 +88,7 @@ def create(engine: Engine, name: str, body: Body, platform: str | None) -> bool:
 
 def _started_before(engine: Engine, name: str, labels: dict[str, str]) -> bool:
     there = engine.inspect_container(name)
-    if labels.items() <= there["Config"]["Labels"].items():
+    if labels.items() <= (there["Config"]["Labels"] or {}).items():
         return was_started(there)
     raise StartFailed(
         f"The engine has a container {name!r} already, of another run or another store.",

@@ -53,7 +53,7 @@ def frames(blocks: Iterable[bytes]) -> Iterator[list[Frame]]:
                 at += HEAD.size
             piece = data[at : at + left]
             at, left = at + len(piece), left - len(piece)
-            if piece:
+            if piece and stream in (STDOUT, STDERR):  # others carry the engine's own complaints
                 batch.append(Frame(stream, piece))
         pending = data[at:]
         yield batch

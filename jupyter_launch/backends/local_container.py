@@ -280,5 +280,6 @@ def outcome(info: dict[str, Any], *, interrupted: bool) -> Result:
     if state["Error"]:
         return Result(code, state["Error"])
     with contextlib.suppress(ValueError):
-        return Result(code, f"ended by {signal.Signals(code - 128).name}")
+        when = " while the Docker Engine was restarted" if interrupted else ""
+        return Result(code, f"ended by {signal.Signals(code - 128).name}{when}")
     return Result(code)

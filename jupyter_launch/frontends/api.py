@@ -10,7 +10,7 @@ from ..config import setting
 from ..handle import RunHandle
 from ..runs import Queue
 from ..states import State
-from ..submit import Launcher, launcher
+from ..submit import Launcher, launcher, make_queue
 
 
 class Api:
@@ -56,10 +56,17 @@ class Api:
             Who owns it; default: `default_entity`.
         config : mapping, optional
             ``{"resource_args": {...}}``, laid under the items' own.
+
+        Raises
+        ------
+        SpecError
+            When there is no such resource, or the name cannot be one.
+        StoreError
+            When there is a queue of that name already.
         """
         check_name(type)
         owner = entity or self.default_entity or ""
-        self.launcher.store.create_queue(Queue(owner, name), type, config or {})
+        make_queue(self.launcher.store, Queue(owner, name), type, config or {})
 
 
 class AbstractRun(RunHandle):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from .._version import __version__
@@ -94,10 +96,7 @@ def _submit(verb: str, words: Sequence[str]) -> int:
 def _show(handle: RunHandle, asked: options.Request, *, wait: bool) -> int:
     as_json = asked.extra["json"]
     if wait:
-        if as_json:
-            handle.wait()
-        else:
-            text.stream(handle)
+        _watch(handle, silently=as_json)
     elif handle.run.queue is None:
         _hand_over(handle)
     if as_json:
@@ -105,6 +104,15 @@ def _show(handle: RunHandle, asked: options.Request, *, wait: bool) -> int:
     elif not wait:
         print(handle.id)
     return verbs.code(handle.status) if wait else OK
+
+
+def _watch(handle: RunHandle, *, silently: bool) -> None:
+    try:
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+            text.stream(handle, nowhere if silently else None)
+    except BrokenPipeError:
+        _hand_over(handle)
+        raise
 
 
 def _hand_over(handle: RunHandle) -> None:

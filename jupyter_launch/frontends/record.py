@@ -142,6 +142,7 @@ def status_line(run: Run, now: float) -> str:
     """
     view = summary(run)
     code = "" if run.exit_code is None else f"exit code {run.exit_code}"
+    code = "" if code in view["reason"] else code
     said = [f"{view['symbol']} {run.state}", view["name"], run.id, _took(view, now), code]
     return " · ".join(filter(None, [*said, view["reason"]]))
 
@@ -211,9 +212,10 @@ def _hint(run: Run) -> str:
 
 
 def _first_line(body: str) -> str:
-    lines = [line.strip() for line in body.splitlines()]
-    code = [line for line in lines if line and not line.startswith(("#", "%"))]
-    return (code or [line for line in lines if line] or [""])[0]
+    lines = [line.strip() for line in body.splitlines() if line.strip()]
+    code = [line for line in lines if not line.startswith(("#", "%"))]
+    telling = [line for line in code if not line.startswith(("import ", "from "))]
+    return (telling or code or lines or [""])[0]
 
 
 def _took(view: dict[str, Any], now: float | None = None) -> str:

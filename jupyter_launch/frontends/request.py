@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..backends import FALLBACK
 from ..config import setting
 from ..errors import SpecError
 from ..execute import merge
@@ -65,7 +66,7 @@ def _with_defaults(data: dict[str, Any], defaults: Mapping[str, str | None]) -> 
         if data.get(name) is None:
             data[name] = setting(name, given=defaults.get(name)).value
     docker = data.get("docker") or {}
-    if own and not docker.get("docker_image"):
+    if own and data["resource"] != FALLBACK and not docker.get("docker_image"):
         image = setting("image", given=defaults.get("image")).value
         data["docker"] = {**docker, "docker_image": image}
     return data

@@ -9,14 +9,13 @@ import sys
 from typing import Any
 
 from ..agent import Serving
-from ..backends import check_name
 from ..config import setting
 from ..errors import ExecutionError, RunStopped
 from ..handle import RunHandle
 from ..runs import Queue
 from ..states import State
 from ..stores.base import FIRST_QUEUE
-from ..submit import Launcher, launcher
+from ..submit import Launcher, launcher, make_queue
 from . import report
 
 OK, FAILED = 0, 1
@@ -124,10 +123,9 @@ def _say(line: str) -> None:
 
 def create_queue(arguments: argparse.Namespace) -> int:
     """Make a queue."""
-    check_name(arguments.resource)
-    _launcher(arguments).store.create_queue(
-        _queue(arguments, arguments.name), arguments.resource, {}
-    )
+    queue = _queue(arguments, arguments.name)
+    make_queue(_launcher(arguments).store, queue, arguments.resource, {})
+    print(f"made {queue}")
     return OK
 
 

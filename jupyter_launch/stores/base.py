@@ -192,8 +192,11 @@ class Store(ABC):
     # -- queues, agents, snapshots -------------------------------------------------------------
 
     @abstractmethod
-    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> None:
-        """Make a queue. `config` is merged under the resource_args of its items."""
+    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
+        """Make a queue; False if there is one of that name, which stays as it is.
+
+        ``config["resource_args"]`` is laid under the resource_args of the queue's items.
+        """
 
     @abstractmethod
     def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:

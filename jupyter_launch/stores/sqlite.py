@@ -236,9 +236,9 @@ class SQLiteStore(Store):
 
     # -- queues, agents, snapshots -------------------------------------------------------------
 
-    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> None:
+    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
         values = {"resource": resource, "config": json.dumps(config), "now": time.time()}
-        self._file.rows("create_queue", queue=str(queue), **values)
+        return bool(self._file.rows("create_queue", queue=str(queue), **values))
 
     def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
         row = self._file.row("get_queue", queue=str(queue))

@@ -165,6 +165,10 @@ _CAUSES = {
         "cannot be written: the disk is full",
         "Nothing was recorded and what is there is unharmed. Free some space and try again.",
     ),
+    "disk I/O": (
+        "cannot be written: the disk is full, or it fails",
+        "Nothing was recorded. Free some space, look after the disk, and try again.",
+    ),
     "not a database": ("is damaged, or no store at all", ""),
     "malformed": ("is damaged", ""),
     "locked": (

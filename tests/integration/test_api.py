@@ -29,6 +29,7 @@ from jupyter_launch import (
 )
 from jupyter_launch.agent import Serving
 from jupyter_launch.errors import QueueNotFound, RunNotFound
+from jupyter_launch.frontends import cli
 from jupyter_launch.runs import Queue
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
@@ -77,14 +78,11 @@ def agent() -> Iterator[Serving]:
     params=["local-process", pytest.param("local-container", marks=pytest.mark.docker)],
 )
 def place(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Give the arguments that launch `TELL`, on each backend."""
-    here = request.param == "local-process"
-    python = sys.executable if here else "python3"
-    return {
-        "resource": request.param,
-        "docker_image": PYTHON,
-        "entry_point": [python, "-c", TELL, "a b", "$HOME;"],
-    }
+    """Give the arguments that launch `TELL`, as an image and as a cell."""
+    command = ["-c", TELL, "a b", "$HOME;"]
+    if request.param == "local-container":
+        return {"docker_image": PYTHON, "entry_point": ["python3", *command]}
+    return {"config": {"source": CELL}, "entry_point": [sys.executable, *command]}
 
 
 def told(run: AbstractRun) -> dict[str, Any]:
@@ -121,13 +119,17 @@ class TestArguments:
         assert str(inspect.Signature(parameters)) == f"({SIGNATURES[function]})"
 
     def test_every_argument_of_launch_reaches_the_program(self, place: dict[str, Any]) -> None:
+        source = place.pop("config", {})
+        resource = "local-process" if source else "local-container"
         run = launch(
             Api(project="from-api"),
             **place,
+            resource=resource,
             name="my; run",
             entity="them",
             run_id="chosen-1",
             config={
+                **source,
                 "author": "me",
                 "sweep_id": "sw1",
                 "env": {"EXTRA": "é $(id)"},
@@ -142,7 +144,7 @@ class TestArguments:
         assert {name: env.get(name) for name in env if name.startswith("WANDB_")} == {
             "WANDB_ARTIFACTS": "{}",
             "WANDB_CONFIG": env["WANDB_CONFIG"],
-            "WANDB_DOCKER": PYTHON,
+            **({} if source else {"WANDB_DOCKER": PYTHON}),
             "WANDB_ENTITY": "them",
             "WANDB_LAUNCH": "True",
             "WANDB_NAME": "my; run",
@@ -154,7 +156,7 @@ class TestArguments:
         assert env["EXTRA"] == "é $(id)"
         assert env["PYTHONUNBUFFERED"] == "1"
         assert (run.id, run.status, run.exit_code) == ("chosen-1", "finished", 0)
-        assert (run.run.name, run.run.resource) == ("my; run", place["resource"])
+        assert (run.run.name, run.run.resource) == ("my; run", resource)
 
     @pytest.mark.docker
     def test_resource_args_and_macros_reach_the_container(self) -> None:
@@ -447,9 +449,9 @@ class TestWaiting:
             stopper.join(30)
         states = [e.data["state"] for e in run.events() if e.kind == "state"]
         assert states == ["starting", "running", "stopping", "stopped"]
-        ended = run.run
+        ended = run.run.evolve(handle=None)
         assert run.stop() == "stopped"
-        assert run.run == ended
+        assert run.run.evolve(handle=None) == ended  # it may be cleared away meanwhile
         done = launch(None, config=cell("pass"))
         assert done.stop() == "finished"
         assert done.run.stop_requested is False
@@ -506,9 +508,11 @@ class TestWaiting:
     )
     def test_the_same_id_in_two_stores_is_two_runs(self, tmp_path: Path, resource: str) -> None:
         def start(api: Api | None, script: str) -> SubmittedRun:
+            here = resource == "local-process"
             return launch(
                 api,
-                docker_image=TINY,
+                docker_image=None if here else TINY,
+                config={"source": CELL} if here else None,
                 resource=resource,
                 entry_point=["sh", "-c", script],
                 run_id=f"twin-{tmp_path.name}",
@@ -539,6 +543,15 @@ class TestRelaunch:
         assert (again.run.parent, again.run.name) == (first.id, "n")
         assert again.id != first.id
         assert json.loads(json.loads(again.logs())["env"]["WANDB_CONFIG"]) == {"a": 1, "b": 2}
+
+    def test_a_script_as_it_was(self) -> None:
+        path = Path("s.py")
+        path.write_text("import sys; print('first', sys.argv[1:])")
+        assert cli.run(["run", "s.py", "-r", "local-process", "--run-id", "s", "--", "a b"]) == 0
+        path.write_text("print('changed since')")
+        again = Api().run("s").relaunch()
+        assert again.wait(timeout=30) == "finished"
+        assert again.logs() == "first ['a b']\n"
 
     def test_a_queued_run_goes_to_its_queue(self, agent: Serving) -> None:
         first = launch_add(config=cell("print('x')", run_id="once"), priority=1)

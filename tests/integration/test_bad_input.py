@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ def place(request: pytest.FixtureRequest) -> str:
 def start(place: str, body: str, **more: Any) -> SubmittedRun:
     """Launch a cell."""
     source = {"kind": "cell", "body": body}
-    config = {"source": source, "resource": place, "docker": {"docker_image": PYTHON}, **more}
+    docker = {"docker_image": PYTHON} if place == "local-container" else {}
+    config = {"source": source, "resource": place, "docker": docker, **more}
     return launch(None, config=config, synchronous=False)
 
 
@@ -217,9 +218,9 @@ class TestTexts:
         head, line, *rest = capfd.readouterr().out.split("\n")
         assert line.startswith(run.id)
         assert rest == [""]
-        assert not re.search(r"[\x00-\x1f\x7f-\x9f]", head + line)
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", head + line)
         assert cli.run(["show", run.id]) == 0
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", capfd.readouterr().out)
+        assert not re.search(r"[\x00-\x08\x0b-\x1f]", capfd.readouterr().out)
 
 
 def check_verbatim(place: str, text: str) -> None:
@@ -399,8 +400,9 @@ class TestStores:
             elsewhere("pass")
         fill(path.parent)
         message = refusal(capfd)
-        assert message.startswith(f"The store {path} cannot be written: the disk is full (")
-        assert "Free some space and try again." in message
+        assert message.startswith(f"The store {path} cannot be written: ")
+        assert "full" in message
+        assert "Free some space" in message
         (path.parent / "filler").unlink()
         run = ended("local-process", "print('again')")
         assert (run.status, run.logs()) == ("finished", "again\n")
@@ -415,10 +417,10 @@ class TestStores:
         path = disk("size=2m") / "launch.db"
         use(monkeypatch, path)
         lines = 50_000
-        # No character of one stream is one of the other's: so the log tells them apart.
+        # Digits on one stream, letters on the other: so the log tells them apart.
         body = f"import os\nfor n in range({lines}):\n"
         body += "    os.write(1, b'%059d\\n' % n)\n"
-        body += "    if n % 10 == 0: os.write(2, bytes(c + 49 for c in b'%059d' % n) + b';')\n"
+        body += "    if n % 10 == 0: os.write(2, bytes(c + 49 for c in b'%059d' % n) + b'\\n')\n"
         run = start(place, f"{body}os._exit(4)")
         while os.statvfs(path.parent).f_bavail:
             time.sleep(0.02)
@@ -431,11 +433,9 @@ class TestStores:
         assert run.wait(timeout=60) == "failed"
         assert run.exit_code == 4
         said = run.logs()
-        out = re.sub("[a-z;]", "", said).split()
-        assert out == [f"{n:059}" for n in range(lines)]
-        letters = str.maketrans("abcdefghij", "0123456789")
-        err = re.sub(r"[0-9\n]", "", said).translate(letters).removesuffix(";").split(";")
-        assert err == [f"{n:059}" for n in range(0, lines, 10)]
+        assert re.sub("[a-j\n]", "", said) == "".join(f"{n:059}" for n in range(lines))
+        digits = re.sub("[0-9\n]", "", said).translate(str.maketrans("abcdefghij", "0123456789"))
+        assert digits == "".join(f"{n:059}" for n in range(0, lines, 10))
         position = run.store.log_position(run.id)
         assert (position.stdout, position.stderr) == (lines * 60, lines // 10 * 60)
 
@@ -497,7 +497,7 @@ class TestStores:
         results: list[list[tuple[str, str, str]]] = []
         with kernel(live=True) as one, kernel(live=True) as two:
             threads = [
-                threading.Thread(target=lambda k=k: results.append(k.value(body)))  # type: ignore[misc]
+                threading.Thread(target=lambda k=k: results.append(k.value(body)))
                 for k in (one, two)
             ]
             for thread in threads:
@@ -527,12 +527,10 @@ class TestStores:
 def fill(folder: Path) -> None:
     """Write a file until there is no space left."""
     with (folder / "filler").open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
+        for size in (1 << 16, 1):
+            with suppress(OSError):
                 while file.write(b"x" * size):
                     pass
-            except OSError:
-                continue
 
 
 def test_python_itself_is_the_one_that_runs(tmp_path: Path) -> None:

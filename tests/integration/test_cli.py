@@ -151,6 +151,33 @@ class TestRun:
         assert f"Stopping run {run.id}" in said.decode()
         assert complaint.decode() == f"Run {run.id} was stopped by an interrupt.\n"
 
+    def test_an_interrupt_stops_it_without_a_log_too(self, store: Store, gate: Path) -> None:
+        Path("block.py").write_text(BLOCK.format(str(gate)))
+        words = [*COMMAND, "run", "block.py", *HERE, "--json", "--run-id", "cut"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            while not store.read_log("cut"):
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert store.get("cut").state is State.STOPPED
+
+    def test_a_reader_that_goes_away_leaves_the_run_to_others(
+        self, store: Store, gate: Path
+    ) -> None:
+        Path("block.py").write_text(BLOCK.format(str(gate)) + "print('more')\n" * 3)
+        words = [*COMMAND, "run", "block.py", *HERE, "--run-id", "left"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert b"begun\n" in [process.stdout.readline() for _ in range(2)]
+            process.stdout.close()
+            gate.touch()
+            assert process.stderr.read() == b""
+        assert process.returncode == 0
+        assert ended(store, "left") is State.FINISHED
+        assert store.read_log("left") == b"begun\nended\n" + b"more\n" * 3
+
     def test_dry_run_prints_the_program_and_records_nothing(
         self, script: str, store: Store
     ) -> None:
@@ -164,7 +191,7 @@ class TestRun:
         assert store.runs() == []
         (record,) = json.loads(output("list", "--store", other, "--json"))
         assert record["state"] == "finished"
-        assert "args []\n" == output("logs", record["id"], "--store", other)
+        assert output("logs", record["id"], "--store", other) == "args []\n"
 
     def test_a_secret_is_taken_from_the_environment(self, store: Store) -> None:
         Path("s.py").write_text("import os; print(len(os.environ['TOKEN']))")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import shlex
+import shutil
 import socket
+import ssl
 import subprocess
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -250,6 +254,33 @@ def test_options_reach_the_program(bench: Bench, tmp_path: Path) -> None:
     assert said[:5] == ["/some/where", "4711", "from the host", "given option", "99"]
 
 
+@pytest.mark.parametrize(
+    ("image", "options", "folder"),
+    [
+        (TINY, {}, "/work"),
+        (TINY, {"workdir": "/a/b"}, "/a/b"),
+        (TINY, {"workdir": "/"}, "/"),
+        (TINY, {"user": "4711:4711"}, "/work"),
+        (PYTHON, {}, "/work"),
+    ],
+)
+def test_files_are_where_the_program_runs(
+    bench: Bench, image: str, options: dict[str, Any], folder: str
+) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("deep/in.txt")
+        member.size = 5
+        tar.addfile(member, io.BytesIO(b"hello"))
+    program = Program(
+        command=("sh", "-c", "pwd; cat deep/in.txt"),
+        image=image,
+        archive=packed.getvalue(),
+        options=options,
+    )
+    assert bench.read(bench.start(program))[STDOUT].decode() == f"{folder}\nhello"
+
+
 def test_entry_point_and_arguments(bench: Bench) -> None:
     def said(**program: Any) -> bytes:
         return bench.read(bench.start(Program(image=TINY, **program)))[STDOUT]
@@ -447,16 +478,22 @@ def test_a_broken_attachment_is_resumed_where_it_broke(bench: Bench) -> None:
 class Relay:
     """A socket in front of the engine's, whose connections can be cut, and new ones refused."""
 
-    def __init__(self, path: Path, engine: str) -> None:
-        self.path, self.engine = path, engine
+    def __init__(self, path: Path) -> None:
+        engine = Path(address().removeprefix("unix://"))
+        if not engine.exists():
+            pytest.skip("the engine has no unix socket here")
+        self.path, self.engine = path, str(engine)
         self.sockets: list[socket.socket] = []
-        self.open()
 
     def open(self) -> None:
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(str(self.path))
-        self.server.listen(64)
-        threading.Thread(target=self._accept, args=(self.server,), daemon=True).start()
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(self.path))
+        self.listen(server)
+
+    def listen(self, server: socket.socket) -> None:
+        server.listen(64)
+        self.server = server
+        threading.Thread(target=self._accept, args=(server,), daemon=True).start()
 
     def cut(self) -> None:
         self.path.unlink()
@@ -486,10 +523,8 @@ class Relay:
 
 @pytest.fixture
 def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Relay:
-    engine = Path(address().removeprefix("unix://"))
-    if not engine.exists():
-        pytest.skip("the engine has no unix socket here")
-    made = Relay(tmp_path / "relay.sock", str(engine))
+    made = Relay(tmp_path / "relay.sock")
+    made.open()
     monkeypatch.setenv("DOCKER_HOST", f"unix://{made.path}")
     return made
 
@@ -526,3 +561,38 @@ def test_what_ends_while_the_engine_is_away_is_complete(relay: Relay, bench: Ben
     threading.Timer(1.2, relay.open).start()
     assert joined(attached)[STDOUT] == b"after\n"
     assert bench.backend.result(handle).exit_code == 3
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="makes its certificates with openssl")
+def test_an_engine_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Client and server show the same certificate, its own authority; requests' own must lose."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    argv += ["-subj", "/CN=engine", "-addext", "subjectAltName=IP:127.0.0.1"]
+    argv += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(argv, check=True, capture_output=True)
+    shutil.copy(certificate, tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificate))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificate, key)
+    relay = Relay(tmp_path / "unused")
+    server = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.getsockname()[1]}")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none"))
+    relay.listen(context.wrap_socket(server, server_side=True))
+    bench = Bench()
+    try:
+        assert bench.backend.available() is None
+        handle = bench.start(shell("seq 2000; echo end >&2"))
+        numbers = b"".join(b"%d\n" % i for i in range(1, 2001))
+        assert bench.read(handle) == {STDOUT: numbers, STDERR: b"end\n"}
+        assert bench.read(handle, LogPosition(1000, 1)) == {
+            STDOUT: numbers[1000:],
+            STDERR: b"nd\n",
+        }
+        assert bench.backend.result(handle).exit_code == 0
+    finally:
+        for handle in bench.handles:
+            bench.backend.remove(handle)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,6 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from jupyter_launch.owner import known_dead, pid_of
 from jupyter_launch.runs import Run
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
@@ -32,18 +28,6 @@ def python_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `!jupyter` be this environment's own, as it is where people start Jupyter."""
     folder = str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", os.pathsep.join([folder, os.environ["PATH"]]))
-
-
-@pytest.fixture(autouse=True)
-def end_agents(store: Store) -> Iterator[None]:
-    """End the agent that the notebook's queue started by itself."""
-    yield
-    owners = [agent.owner for agent in store.agents()]
-    for owner in owners:
-        os.kill(pid_of(owner), signal.SIGTERM)
-    deadline = time.monotonic() + 20
-    while not all(map(known_dead, owners)) and time.monotonic() < deadline:
-        time.sleep(0.05)  # it is nobody's child here, so there is nothing to wait for
 
 
 def executed(path: Path) -> dict[str, Any]:

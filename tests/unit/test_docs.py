@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from argparse import Action
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,6 @@ from jupyter_launch import (
 from jupyter_launch.backends import AUTO, names
 from jupyter_launch.frontends import cli, options
 from jupyter_launch.option import options as option_table
-from jupyter_launch.owner import known_dead, pid_of
 from jupyter_launch.runs import Queue, Run, new_id
 from jupyter_launch.sources import refuse_unsupported
 from jupyter_launch.states import State
@@ -115,19 +114,6 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("data.csv").write_text("1,2\n", encoding="utf-8")
 
 
-@pytest.fixture
-def no_agents_left(store: Store) -> Iterator[None]:
-    """End the agents that queues started by themselves."""
-    yield
-    owners = [agent.owner for agent in store.agents()]
-    for owner in owners:
-        os.kill(pid_of(owner), signal.SIGTERM)
-    deadline = time.monotonic() + 20
-    while not all(map(known_dead, owners)) and time.monotonic() < deadline:
-        time.sleep(0.05)  # they are nobody's children here, so there is nothing to wait for
-
-
-@pytest.mark.usefixtures("no_agents_left")
 def test_code_runs_without_an_engine(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,7 +142,7 @@ SELECT * FROM events WHERE run_id = :id AND seq > :after ORDER BY seq;
 -- name: create_queue
 INSERT INTO queues (queue, resource, config, created)
 VALUES (:queue, :resource, :config, :now)
-ON CONFLICT (queue) DO UPDATE SET resource = excluded.resource, config = excluded.config;
+ON CONFLICT (queue) DO NOTHING RETURNING queue;
 
 -- name: get_queue
 SELECT * FROM queues WHERE queue = :queue;
