@@ -92,7 +92,6 @@ def _begin(store: Store, run: Run, owner: str, claim: Claim) -> None:
         **surroundings,
         **program.env,
         **environment.with_secrets(run.spec, os.environ),
-        "JUPYTER_LAUNCH_STORE_ID": store.id,
     }
     handle = backend.handle(run)
     store.move(run.id, owner, State.STARTING, Change(handle=handle, resource=backend.name))

@@ -58,7 +58,8 @@ class Run:
     """One execution of a spec, as the store records it. Times are Unix seconds.
 
     `reason` says in a few words why the run is in its state; `owner` is the process that holds
-    the lease; `handle` is the text by which the backend finds the program again.
+    the lease; `handle` is the text by which the backend finds the program again; `store` is the id
+    of the store the record is in.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Run:
     reason: str = ""
     parent: str | None = None
     stop_requested: bool = False
+    store: str = ""
 
     @cached_property
     def spec(self) -> LaunchSpec:
@@ -87,6 +89,11 @@ class Run:
         from .spec import LaunchSpec  # noqa: PLC0415
 
         return LaunchSpec.from_json(self.spec_json)
+
+    @property
+    def unique_name(self) -> str:
+        """Name the run so that no run of another store has the same name."""
+        return f"{self.id}-{self.store[:8]}" if self.store else self.id
 
     def evolve(self, **changes: Any) -> Run:
         """Return a copy with some fields changed."""

@@ -6,7 +6,6 @@ the forms make their arguments.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .errors import SpecError
 from .option import opt
+from .validation import spec_error
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What may stand for a run's id: it becomes part of file, container and process names."""
@@ -67,6 +67,13 @@ class Overrides(Part):
     files: dict[str, Any] = Field(default_factory=dict)
     dockerfile: str | None = None
     working_dir: str | None = None
+
+    @field_validator("args", "entry_point")
+    @classmethod
+    def _check_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any("\0" in word for word in value):
+            raise ValueError("no program can be given a NUL character")
+        return value
 
 
 class Source(Part):
@@ -167,6 +174,13 @@ class LaunchSpec(Part):
             raise ValueError("a run id is 1 to 64 letters, digits, '-' or '_'")
         return value
 
+    @field_validator("name", "uri", "job")
+    @classmethod
+    def _check_text(cls, value: str | None) -> str | None:
+        if value is not None and "\0" in value:
+            raise ValueError("a NUL character cannot be part of it")
+        return value
+
     @field_validator("env", "secrets")
     @classmethod
     def _check_names(cls, value: Any) -> Any:
@@ -204,7 +218,7 @@ class LaunchSpec(Part):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise _spec_error(error) from error
+            raise spec_error(error, cls) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form as a new mapping, without the fields that have their default."""
@@ -269,36 +283,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return value
-
-
-_KINDS = {
-    "dict_type": "a mapping",
-    "list_type": "a list",
-    "model_type": "a mapping",
-    "string_type": "text",
-    "tuple_type": "a list of words",
-}
-
-
-def _spec_error(error: ValidationError) -> SpecError:
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    field = ".".join(path) or "spec"
-    if first["type"] == "extra_forbidden":
-        known = _names_beside(path)
-        close = difflib.get_close_matches(path[-1], known, n=1)
-        advice = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known))}."
-        return SpecError(f"The launch spec has no field {field!r}.", hint=advice, field=field)
-    if first["type"] == "json_invalid":
-        return SpecError(f"The launch spec is not JSON: {first['msg']}.", field="spec")
-    what = first["msg"].removeprefix("Value error, ")
-    if wanted := _KINDS.get(first["type"]):
-        what = f"must be {wanted}, and is {first['input']!r:.60}"
-    return SpecError(f"{field}: {what}.", field=field)
-
-
-def _names_beside(path: list[str]) -> list[str]:
-    model: Any = LaunchSpec
-    for part in path[:-1]:
-        model = {"docker": Docker, "git": Git, "overrides": Overrides, "source": Source}.get(part)
-    return list(model.model_fields) if model else []

@@ -54,6 +54,7 @@ class Launcher:
         self.keeper = Keeper(store, lambda run, adopted: self._start(run, adopted=adopted))
         self.on_free: Callable[[], None] = lambda: None
         self._asked_for_agent: dict[Queue, float] = {}
+        self._agents: dict[Queue, tuple[subprocess.Popen[bytes], frozenset[str]]] = {}
         self._closed = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
         self.keeper.start()
@@ -146,23 +147,23 @@ class Launcher:
                     if (self.store.find(run.id) or run).state is State.PENDING:
                         self._closed.wait(RETRY_S)
             finally:
+                self._threads.pop(run.id, None)  # before somebody can take the run again
                 self.keeper.release(run.id)
-                del self._threads[run.id]
                 self.on_free()
 
         self._threads[run.id] = threading.Thread(target=body, name=f"launch-{run.id}", daemon=True)
         self._threads[run.id].start()
 
     def _ensure_agent(self, queue: Queue, secrets: Sequence[str]) -> None:
-        # An agent knows the secrets of the process that started it: with secrets, it is ours.
-        # One that drains takes nothing more.
         agents = [agent for agent in self.store.agents() if agent.status == "running"]
         served = any(queue in agent.queues for agent in agents)
+        if secrets:  # an agent has those of the process that started it, so it must be ours
+            ours, names = self._agents.get(queue, (None, frozenset[str]()))
+            served = ours is not None and ours.poll() is None and names.issuperset(secrets)
         asked = time.monotonic() - self._asked_for_agent.get(queue, float("-inf"))
-        if (served and not secrets) or asked < AGENT_IDLE_S / 2:
-            return
-        self._asked_for_agent[queue] = time.monotonic()
-        start_agent(self.store.url, queue)
+        if not served and (secrets or asked > AGENT_IDLE_S / 2):
+            self._asked_for_agent[queue] = time.monotonic()
+            self._agents[queue] = start_agent(self.store.url, queue), frozenset(os.environ)
 
 
 _launchers: dict[str, Launcher] = {}
@@ -224,7 +225,7 @@ def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, A
         raise StoreError(f"There is a queue {queue.name!r} of {queue.entity!r} already.")
 
 
-def start_agent(store_url: str, queue: Queue) -> None:
+def start_agent(store_url: str, queue: Queue) -> subprocess.Popen[bytes]:
     """Start an agent for a queue: a process of its own that outlives this one.
 
     It ends by itself when it has had nothing to do for `AGENT_IDLE_S` seconds. What it says goes
@@ -237,7 +238,7 @@ def start_agent(store_url: str, queue: Queue) -> None:
     command += [f"--entity={queue.entity}", f"--idle={AGENT_IDLE_S}", f"--store={store_url}"]
     log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,

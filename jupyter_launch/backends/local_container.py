@@ -28,7 +28,6 @@ from .docker_log import EXACT_LOG, after, careless, frames, mended, merged, skip
 from .docker_options import RESOURCE, container_options
 from .docker_pull import HINT, present, pull
 
-STORE_VARIABLE = "JUPYTER_LAUNCH_STORE_ID"
 SETTLE_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Pauses between looks at a container whose output has ended, until it counts as running on."""
 
@@ -91,7 +90,7 @@ class LocalContainer(Backend):
 
     def handle(self, run: Run) -> str:
         """Name the engine and the container."""
-        return f"{address()}#jupyter-launch-{run.id}"
+        return f"{address()}#jupyter-launch-{run.unique_name}"
 
     def start(self, program: Program, run: Run, environment: Mapping[str, str]) -> None:
         """Create the container, put the files in, listen, start it."""
@@ -102,7 +101,7 @@ class LocalContainer(Backend):
             image = _inspect_image(engine, _image(program))
             body = create_body(program, run, options, image)
             body["Env"] = options.environment(environment)
-            body["Labels"][STORE_LABEL] = environment.get(STORE_VARIABLE, "")
+            body["Labels"][STORE_LABEL] = run.store
             try:
                 if create(engine, name, body, options.platform):
                     self._live[handle] = start(engine, name, program, body, image)

@@ -11,6 +11,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,10 +24,12 @@ from typing import Any
 from ..errors import BackendError, SpecError, StartFailed, Unsupported
 from ..program import Program
 from ..runs import LogPosition, Run
-from ..spec import ID_PATTERN
 from . import supervisor
 from .base import Backend, Frame, Result
 from .process_folder import ProcessFolder, files, fill
+
+FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+"""What the folder of a run is called: `Run.unique_name`."""
 
 KILL_S = 10.0
 """How long a killed program may take to disappear before `LocalProcess.stop` complains."""
@@ -84,7 +87,7 @@ class LocalProcess(Backend):
         }
 
     def handle(self, run: Run) -> str:
-        return str(self._root / run.id)
+        return str(self._root / run.unique_name)
 
     def start(self, program: Program, run: Run, environment: Mapping[str, str]) -> None:
         """Start the program, once: a second call for the same run does nothing."""
@@ -95,7 +98,7 @@ class LocalProcess(Backend):
         plan = _plan(program, folder, environment)
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(prefix=f"{run.id}.", dir=self._root))
+            made = Path(tempfile.mkdtemp(prefix=f"{run.unique_name}.", dir=self._root))
         except OSError as error:
             raise StartFailed(f"The run's folder could not be made: {error}.") from error
         try:
@@ -135,7 +138,7 @@ class LocalProcess(Backend):
 
     def remove(self, handle: str) -> None:
         folder = Path(handle)
-        if folder.parent != self._root or not ID_PATTERN.fullmatch(folder.name):
+        if folder.parent != self._root or not FOLDER.fullmatch(folder.name):
             raise BackendError(f"{handle} is not the folder of a run below {self._root}.")
         # With what a start that was killed before it was done may have left.
         try:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from pathlib import Path
 
 from ..owner import known_dead
+from .sqlite_file import path_of
 
 
 def any_orphans(url: str) -> bool:
     """Say whether a store may hold runs to take over. In doubt, yes; no store, no."""
     if not url.startswith("sqlite:///"):
         return True
-    path = Path(url.removeprefix("sqlite:///")).expanduser().absolute()
+    path = path_of(url)
     if not path.exists():
         return False
     try:

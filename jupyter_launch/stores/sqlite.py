@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..bell import Bell
@@ -17,7 +16,7 @@ from ..spec import LaunchSpec
 from ..states import OWNED, State, legal
 from .base import LEASE_S, NEW_WORK, Agent, Change, Store
 from .folder import Folder
-from .sqlite_file import SQLiteFile
+from .sqlite_file import SQLiteFile, path_of
 
 AGENT_ALIVE_S = 3 * LEASE_S
 
@@ -33,7 +32,7 @@ class SQLiteStore(Store):
     """
 
     def __init__(self, url: str) -> None:
-        path = Path(url.removeprefix("sqlite:///")).expanduser().absolute()
+        path = path_of(url)
         self.url = f"sqlite:///{path}"
         self._file = SQLiteFile(path)
         self.id = self._file.about()["id"]
@@ -80,7 +79,7 @@ class SQLiteStore(Store):
             return self.submit(spec, queue=queue, owner=owner, parent=parent)
         if queue is not None:
             self._folder.ring(NEW_WORK)
-        return _run(row)
+        return self._run(row)
 
     def claim(self, queues: Sequence[Queue], owner: str, names: Iterable[str]) -> Run | None:
         asked = json.dumps(sorted(names))
@@ -94,11 +93,11 @@ class SQLiteStore(Store):
             assert row is not None
             self._state_event(row["id"], State.LEASED, "", None)
         self._changed(row["id"])
-        return _run(row)
+        return self._run(row)
 
     def renew(self, owner: str) -> list[Run]:
         rows = self._file.rows("renew", owner=owner, lease_until=time.time() + LEASE_S)
-        return [_run(row) for row in rows]
+        return [self._run(row) for row in rows]
 
     def sweep(self, owner: str) -> list[Run]:
         adopted = []
@@ -118,7 +117,7 @@ class SQLiteStore(Store):
                 taken = self._file.row("take_over", **lease, **before)
             if taken:
                 self._folder.forget(row["id"])
-                adopted.append(_run(taken))
+                adopted.append(self._run(taken))
         return adopted
 
     def move(self, run_id: str, owner: str | None, state: State, change: Change) -> Run:
@@ -148,10 +147,10 @@ class SQLiteStore(Store):
         self._changed(run_id)
         if state is State.PENDING:
             self._folder.ring(NEW_WORK)
-        return _run(row)
+        return self._run(row)
 
     def leftovers(self, before: float) -> list[Run]:
-        return [_run(row) for row in self._file.rows("leftovers", before=before)]
+        return [self._run(row) for row in self._file.rows("leftovers", before=before)]
 
     def clear_handle(self, run_id: str) -> None:
         self._file.rows("clear_handle", id=run_id)
@@ -170,7 +169,7 @@ class SQLiteStore(Store):
 
     def find(self, run_id: str) -> Run | None:
         row = self._file.row("get", id=run_id)
-        return _run(row) if row else None
+        return self._run(row) if row else None
 
     def runs(
         self, *, states: Iterable[State] = (), queue: Queue | None = None, limit: int = 50
@@ -186,7 +185,7 @@ class SQLiteStore(Store):
             rows = self._file.rows("list", limit=limit)
         kept = wanted or set(State)
         rows = sorted((r for r in rows if r["state"] in kept), key=lambda r: -r["seq"])
-        return [_run(row) for row in rows[:limit]]
+        return [self._run(row) for row in rows[:limit]]
 
     def ahead(self, run: Run) -> int:
         row = self._file.row("ahead", id=run.id)
@@ -282,17 +281,16 @@ class SQLiteStore(Store):
     def _changed(self, run_id: str) -> None:
         self._folder.ring(run_id)
 
+    def _run(self, row: sqlite3.Row) -> Run:
+        fields = {key: row[key] for key in row.keys() if key in Run.__dataclass_fields__}  # noqa: SIM118
+        fields["state"] = State(row["state"])
+        fields["queue"] = Queue.parse(row["queue"]) if row["queue"] else None
+        fields["stop_requested"] = bool(row["stop_requested"])
+        return Run(**fields, store=self.id)
+
     def close(self) -> None:
         self._folder.close()
         self._file.close()
-
-
-def _run(row: sqlite3.Row) -> Run:
-    fields = {key: row[key] for key in row.keys() if key in Run.__dataclass_fields__}  # noqa: SIM118
-    fields["state"] = State(row["state"])
-    fields["queue"] = Queue.parse(row["queue"]) if row["queue"] else None
-    fields["stop_requested"] = bool(row["stop_requested"])
-    return Run(**fields)
 
 
 def _event(row: sqlite3.Row) -> Event:

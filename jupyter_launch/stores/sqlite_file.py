@@ -12,12 +12,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreUnavailable
+from ..errors import ConfigError, StoreUnavailable
 from .sql import statements
 
 SCHEMA_VERSION = 1
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
+
+
+def path_of(url: str) -> Path:
+    """Give the path in a store's URL: all that follows ``sqlite:///``. Raises `ConfigError`."""
+    _, slashes, name = url.partition(":///")
+    if not slashes or not name:
+        raise ConfigError(f"{url!r} names no file.", hint="Write sqlite:///path/of/it.db")
+    return Path(name).expanduser().absolute()
 
 
 class SQLiteFile:

@@ -156,7 +156,7 @@ class TestContainers:
         assert next(run.follow()) == b"begun\n"
         (container,) = engine.containers.list(filters={"label": f"jupyter_launch.run={run.id}"})
         assert container.labels["jupyter_launch.store"] == store.id
-        assert container.name == f"jupyter-launch-{run.id}"
+        assert container.name == f"jupyter-launch-{run.run.unique_name}"
         assert run.stop() == "stopped"
         assert cleared(run)
         with pytest.raises(NotFound):
@@ -222,7 +222,7 @@ class TestContainers:
     def test_that_somebody_removes_are_not_waited_for(self, engine: Any) -> None:
         run = launch(None, docker_image=TINY, entry_point=WAIT, synchronous=False)
         assert next(run.follow()) == b"begun\n"
-        engine.containers.get(f"jupyter-launch-{run.id}").remove(force=True)
+        engine.containers.get(f"jupyter-launch-{run.run.unique_name}").remove(force=True)
         assert run.wait(timeout=30).terminal
         assert run.status in {State.FAILED, State.CRASHED}
         with pytest.raises(ExecutionError, match=rf"Run {run.id} (failed|crashed): .*\w"):
@@ -237,7 +237,7 @@ class TestContainers:
             config={"grace_s": 1},
         )
         assert next(run.follow()) == b"begun\n"
-        engine.containers.get(f"jupyter-launch-{run.id}").pause()
+        engine.containers.get(f"jupyter-launch-{run.run.unique_name}").pause()
         assert run.stop() == "stopped"
 
     def test_many_at_once(self, store: Store) -> None:
@@ -275,7 +275,7 @@ class TestContainers:
             if said.count(b"\n") == 4:
                 break
         assert said.decode() == f"from the host\n/tmp\n1000\n{run.id}\n"
-        info = engine.api.inspect_container(f"jupyter-launch-{run.id}")
+        info = engine.api.inspect_container(f"jupyter-launch-{run.run.unique_name}")
         host = info["HostConfig"]
         assert (host["Memory"], host["NanoCpus"], host["ShmSize"]) == (
             64 * 2**20,

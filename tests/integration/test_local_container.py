@@ -49,8 +49,8 @@ class Bench:
         self.backend = LocalContainer()
         self.handles: list[str] = []
 
-    def new_run(self, run_id: str = "") -> Run:
-        run = Run(id=run_id or new_id(), spec_json="{}", state=State.LEASED, created=time.time())
+    def new_run(self, store: str = "") -> Run:
+        run = Run(id=new_id(), spec_json="{}", state=State.LEASED, created=time.time(), store=store)
         self.handles.append(self.backend.handle(run))
         return run
 
@@ -384,7 +384,7 @@ def test_the_current_docker_context_decides(
 
 
 def test_an_owner_that_died_between_create_and_start(bench: Bench) -> None:
-    run = bench.new_run()
+    run = bench.new_run("s")
     handle = bench.backend.handle(run)
     program = shell("echo once")
     engine, name = connect(address()), handle.rpartition("#")[2]
@@ -392,23 +392,21 @@ def test_an_owner_that_died_between_create_and_start(bench: Bench) -> None:
     body["Labels"]["jupyter_launch.store"] = "s"
     create(engine, name, body, None)
     assert not bench.backend.find(handle)
-    bench.backend.start(program, run, {"JUPYTER_LAUNCH_STORE_ID": "s"})
+    bench.backend.start(program, run, {})
     assert bench.read(handle)[STDOUT] == b"once\n"
 
 
 def test_another_stores_container_is_left_alone(bench: Bench) -> None:
-    run = bench.new_run()
-    bench.backend.start(shell("echo theirs"), run, {"JUPYTER_LAUNCH_STORE_ID": "theirs"})
+    run = bench.new_run("same-name-1")
+    bench.backend.start(shell("echo theirs"), run, {})
     with pytest.raises(StartFailed, match="another store"):
-        bench.backend.start(shell("echo ours"), run, {"JUPYTER_LAUNCH_STORE_ID": "ours"})
+        bench.backend.start(shell("echo ours"), run.evolve(store="same-name-2"), {})
     assert bench.read(bench.backend.handle(run))[STDOUT] == b"theirs\n"
 
 
 def test_labels_tell_run_and_store(bench: Bench) -> None:
-    run = bench.new_run()
-    bench.backend.start(
-        shell("true", label={"mine": "1"}), run, {"JUPYTER_LAUNCH_STORE_ID": "store1"}
-    )
+    run = bench.new_run("store1")
+    bench.backend.start(shell("true", label={"mine": "1"}), run, {})
     name = bench.backend.handle(run).rpartition("#")[2]
     labels = connect(address()).inspect_container(name)["Config"]["Labels"]
     wanted = {"jupyter_launch.run": run.id, "jupyter_launch.store": "store1", "mine": "1"}

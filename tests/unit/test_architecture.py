@@ -21,7 +21,17 @@ import jupyter_launch
 ROOT = Path(jupyter_launch.__file__).parent
 
 LAYERS = {
-    "L0 values": ["_version", "errors", "states", "runs", "option", "spec", "program", "style"],
+    "L0 values": [
+        "_version",
+        "errors",
+        "states",
+        "runs",
+        "option",
+        "validation",
+        "spec",
+        "program",
+        "style",
+    ],
     "L1 plumbing": ["config", "bell", "owner", "docker_engine", "redact", "terminal"],
     "L2 seams": ["backends", "backends.base", "stores", "stores.base", "sources.base"],
     "L3 adapters": ["backends.*", "stores.*", "sources", "sources.*", "environment"],

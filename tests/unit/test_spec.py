@@ -30,15 +30,15 @@ specs = st.fixed_dictionaries(
         "overrides": st.fixed_dictionaries(
             {},
             optional={
-                "args": st.lists(text, max_size=3),
-                "entry_point": st.lists(text, max_size=3),
+                "args": st.lists(values, max_size=3),
+                "entry_point": st.lists(values, max_size=3),
                 "run_config": st.dictionaries(text, plain, max_size=3),
             },
         ),
         "resource_args": st.dictionaries(text, st.dictionaries(text, plain), max_size=2),
         "env": st.dictionaries(names, values, max_size=3),
         "secrets": st.lists(names, max_size=3),
-        "name": text,
+        "name": values,
         "priority": st.integers(0, 3),
         "source": st.fixed_dictionaries({"kind": st.just("cell"), "body": text}),
         "grace_s": st.floats(0, 1e6),
@@ -133,8 +133,8 @@ def test_evolve_changes_a_copy_and_checks_it() -> None:
             {"git": {"zzz": "x"}},
             "The launch spec has no field 'git.zzz'.\nKnown: repo, version.",
         ),
-        ({"env": {"A": 5}}, "env.A: Input should be a valid string."),
-        ({"overrides": {"args": "a b"}}, "overrides.args: Input should be a valid array."),
+        ({"env": {"A": 5}}, "env.A: must be text, and is of type int."),
+        ({"overrides": {"args": "a b"}}, "overrides.args: must be a list of words, and is of type str."),
         ({"priority": 9}, "priority: Input should be less than or equal to 3."),
         ({"priority": "high"}, "priority: Input should be a valid integer."),
         ({"run_id": "../x"}, "run_id: a run id is 1 to 64 letters, digits, '-' or '_'."),
@@ -146,7 +146,7 @@ def test_evolve_changes_a_copy_and_checks_it() -> None:
         ({"grace_s": -1}, "grace_s: Input should be greater than or equal to 0."),
         ({"resource_args": {"local-container": 1}}, None),
         ({"source": {"kind": "job"}}, "source.kind: Input should be 'cell' or 'path'."),
-        ([1], "spec: Input should be an object."),
+        ([1], "spec: must be a mapping, and is of type list."),
     ],
 )
 def test_an_error_names_the_field(data: Any, message: str | None) -> None:
