@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_launch.errors import StoreError
-from jupyter_launch.owner import known_dead, pid_of
+from jupyter_launch.owner import known_dead, new_owner, pid_of
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher, close_all
@@ -49,7 +49,14 @@ def end_agents(url: str) -> None:
     """End the agents that queues of a store started by themselves."""
     try:
         owners = [agent.owner for agent in open_store(url).agents()]
-        owners = [owner for owner in owners if pid_of(owner) != os.getpid()]
+        machine = new_owner().split(":")[:2]
+        owners = [
+            owner
+            for owner in owners
+            if owner.split(":")[:2] == machine
+            and pid_of(owner) != os.getpid()
+            and not known_dead(owner)
+        ]
     except StoreError:
         return  # a test that spoils its store has no agents
     for owner in owners:

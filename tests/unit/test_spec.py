@@ -134,7 +134,10 @@ def test_evolve_changes_a_copy_and_checks_it() -> None:
             "The launch spec has no field 'git.zzz'.\nKnown: repo, version.",
         ),
         ({"env": {"A": 5}}, "env.A: must be text, and is of type int."),
-        ({"overrides": {"args": "a b"}}, "overrides.args: must be a list of words, and is of type str."),
+        (
+            {"overrides": {"args": "a b"}},
+            "overrides.args: must be a list of words, and is of type str.",
+        ),
         ({"priority": 9}, "priority: Input should be less than or equal to 3."),
         ({"priority": "high"}, "priority: Input should be a valid integer."),
         ({"run_id": "../x"}, "run_id: a run id is 1 to 64 letters, digits, '-' or '_'."),
