@@ -242,6 +242,7 @@ class StoreContract:
             priority=1,
             resource="local-process",
             parent="older",
+            store=store.id,
         )
 
     def test_a_run_may_be_held_from_the_start(self, store: Store, me: str) -> None:
@@ -708,10 +709,10 @@ class StoreContract:
     def test_a_queue_has_a_resource_and_a_config(self, store: Store, other: Store) -> None:
         queue = Queue("ann", "gpu")
         config = {"resource_args": {"local-container": {"gpus": "all"}}}
-        store.create_queue(queue, "local-container", config)
+        assert store.create_queue(queue, "local-container", config)
         assert other.queue_config(queue) == ("local-container", config)
-        other.create_queue(queue, "local-process", {})
-        assert store.queue_config(queue) == ("local-process", {})
+        assert not other.create_queue(queue, "local-process", {}), "the first one stays"
+        assert store.queue_config(queue) == ("local-container", config)
         assert store.queues() == [queue]
 
     def test_queues_of_any_name_are_kept_apart(self, store: Store, me: str) -> None:

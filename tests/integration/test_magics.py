@@ -350,5 +350,7 @@ def test_auto_falls_back_to_a_process_with_one_notice(store: Store) -> None:
 def test_an_image_with_entry_point_and_arguments(store: Store) -> None:
     with kernel() as made:
         made.run("%load_ext jupyter_launch")
-        assert "a b|;\n" in made.text(f"%launch -d {TINY} -E 'echo -n' -- 'a b|;' '\n'")
+        assert "\nwords: a b|; $x\n" in made.text(
+            f"%launch -d {TINY} -E 'echo words:' -- 'a b|;' $$x"
+        )
         assert "No container" not in made.text(f"%launch -d {PYTHON} -- python3 -c 'print(1)'")
