@@ -14,6 +14,7 @@ from typing import Any
 
 from ..redact import redact_spec, redact_text
 from ..runs import Run
+from ..sources.code import default_image
 from ..spec import PRIORITIES, LaunchSpec
 from ..states import State
 from ..style import PLAIN
@@ -186,6 +187,8 @@ def _facts(run: Run, program: str) -> list[str]:
     code = "" if run.exit_code is None else f"exit code {run.exit_code}"
     started = run.started and datetime.fromtimestamp(run.started).astimezone()
     image = run.spec.image
+    if run.resource == "local-container" and run.spec.source and not image:
+        image = default_image(run.spec.source)
     facts = [
         program if run.name else "",
         image if image and not program.startswith(image) else "",
