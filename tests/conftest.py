@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
+import docker.errors
 import pytest
 
 from jupyter_launch.errors import StoreError
@@ -29,7 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
     """Keep tests and the data, settings and W&B account of whoever runs them apart."""
     for name in list(os.environ):
         if name.startswith(("JUPYTER_LAUNCH_", "WANDB_")) and "_TEST_" not in name:
@@ -41,29 +46,41 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.chdir(work)
     yield
     close_all()
-    if (tmp_path / "store/launch.db").exists():
-        end_agents(f"sqlite:///{tmp_path}/store/launch.db")
-
-
-def end_agents(url: str) -> None:
-    """End the agents that queues of a store started by themselves."""
+    if not (tmp_path / "store/launch.db").exists():
+        return
     try:
-        owners = [agent.owner for agent in open_store(url).agents()]
-        machine = new_owner().split(":")[:2]
-        owners = [
-            owner
-            for owner in owners
-            if owner.split(":")[:2] == machine
-            and pid_of(owner) != os.getpid()
-            and not known_dead(owner)
-        ]
+        store = open_store(f"sqlite:///{tmp_path}/store/launch.db")
+        end_agents(store)
     except StoreError:
-        return  # a test that spoils its store has no agents
+        return  # a test that spoils its store leaves nothing running
+    if request.node.get_closest_marker("docker"):
+        remove_containers(store)
+
+
+def end_agents(store: Store) -> None:
+    """End the agents that queues of a store started by themselves."""
+    machine = new_owner().split(":")[:2]
+    owners = [
+        owner
+        for owner in (agent.owner for agent in store.agents())
+        if owner.split(":")[:2] == machine
+        and pid_of(owner) != os.getpid()
+        and not known_dead(owner)
+    ]
     for owner in owners:
         os.kill(pid_of(owner), signal.SIGTERM)
     deadline = time.monotonic() + 20
     while not all(map(known_dead, owners)) and time.monotonic() < deadline:
         time.sleep(0.05)  # they are nobody's children here, so there is nothing to wait for
+
+
+def remove_containers(store: Store) -> None:
+    """Remove what is left of runs whose owner was killed before it could."""
+    for container in docker.from_env().containers.list(
+        all=True, filters={"label": f"jupyter_launch.store={store.id}"}
+    ):
+        with contextlib.suppress(docker.errors.APIError):  # somebody is about to remove it
+            container.remove(force=True, v=True)
 
 
 @pytest.fixture

@@ -59,10 +59,17 @@ def show(shell: Any, handle: RunHandle, *, wait: bool | None) -> None:
         When it waited and the run ended badly.
     """
     if watched(shell):
-        _card(handle)
-        if wait:
-            _wait(handle)
-            handle.check()
+        try:
+            _card(handle)
+            if wait:
+                handle.wait()
+                handle.check()
+        except KeyboardInterrupt:
+            if not wait:
+                raise
+            # From the first moment on: who interrupts a waiting cell wants the run to end.
+            handle.stop()
+            raise RunStopped(f"Run {handle.id} was stopped by an interrupt.") from None
         return
     if wait is False:
         print(f"run {handle.id} was submitted; jupyter launch attach {handle.id} follows it")
@@ -109,11 +116,3 @@ def place(shell: Any) -> dict[str, str | None]:
     parent = kernel.get_parent() if kernel is not None else {}
     metadata = parent.get("metadata", {}) if parent else {}
     return {"notebook": notebook, "cell": metadata.get("cellId")}
-
-
-def _wait(handle: RunHandle) -> None:
-    try:
-        handle.wait()
-    except KeyboardInterrupt:
-        handle.stop()
-        raise RunStopped(f"Run {handle.id} was stopped by an interrupt.") from None

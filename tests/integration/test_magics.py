@@ -67,12 +67,10 @@ def test_a_live_launch_returns_at_once_with_one_output(live: Kernel) -> None:
 def test_the_record_takes_the_place_of_the_live_view_when_the_run_ends(
     live: Kernel, store: Store
 ) -> None:
-    live.run("%%launch -o run\nprint('done ' + 'here')")
-    live.run("run.wait()")
-    while True:
+    live.client.execute("%%launch -o run\nprint('done ' + 'here')")
+    message = live.client.get_iopub_msg(timeout=30)
+    while message["msg_type"] != "update_display_data":
         message = live.client.get_iopub_msg(timeout=30)
-        if message["msg_type"] == "update_display_data":
-            break
     data = message["content"]["data"]
     assert set(data) == {CARD, "text/html", "text/plain"}
     assert data[CARD]["state"] == "finished"
