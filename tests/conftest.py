@@ -46,6 +46,7 @@ def own_environment(
     monkeypatch.chdir(work)
     yield
     close_all()
+    monkeypatch.undo()  # a test may have pointed us at another engine, or at none
     if not (tmp_path / "store/launch.db").exists():
         return
     try:

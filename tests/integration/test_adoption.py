@@ -19,12 +19,13 @@ from tests.conftest import PYTHON
 from tests.kernels import Kernel, kernel
 
 LINES = 300
+# A line is one write: the order of two streams is kept from piece to piece, not inside a line.
 PROGRAM = f"""
-import sys, time
+import os, sys, time
 for n in range({LINES}):
-    print(f"line {{n}}", flush=True)
+    os.write(1, f"line {{n}}\\n".encode())
     if n % 3 == 0:
-        print(f"warning {{n}}", file=sys.stderr, flush=True)
+        os.write(2, f"warning {{n}}\\n".encode())
     time.sleep(0.01)
 sys.exit(7)
 """
