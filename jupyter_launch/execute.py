@@ -118,7 +118,8 @@ def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
     backend = backends.backend("local-container" if name == backends.AUTO else name)
     try:
         if reason := backend.available():
-            raise BackendUnavailable(reason, hint=backend.hint)
+            why, _, what_to_do = reason.partition("\n")
+            raise BackendUnavailable(why, hint=what_to_do)
         program = dress(store, run, backend, program)
         if spec.image and backend.inherits:
             text = f"The image {spec.image} has no effect: {backend.name} runs no images."
@@ -130,8 +131,7 @@ def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
         if program.foreign:
             error.hint += "\nCode that is not your own runs in a container only."
             raise
-        why = error.message.partition("\n")[0]
-        notice = f"No container: {why} This runs as a process on this machine instead."
+        notice = f"No container: {error.message} This runs as a process on this machine instead."
         store.append_event(run.id, "notice", {"text": notice})
         backend = backends.backend(backends.FALLBACK)
         return backend, dress(store, run, backend, program)

@@ -51,12 +51,10 @@ class Backend(ABC):
     name: ClassVar[str]
     inherits: ClassVar[bool] = False
     """Whether programs share this host's environment, files and interpreter."""
-    hint: ClassVar[str] = ""
-    """What to do when it is not available."""
 
     @abstractmethod
     def available(self) -> str | None:
-        """Say why nothing can be started here; ``None`` if it can."""
+        """Say why nothing can start here, and on more lines what to do; ``None`` if it can."""
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Refuse options (a part of ``resource_args``) this place does not know: here, all.

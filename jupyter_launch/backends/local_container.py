@@ -36,7 +36,6 @@ class LocalContainer(Backend):
     """Runs programs in containers, found again by the engine's address and the container's name."""
 
     name: ClassVar[str] = RESOURCE
-    containers: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._live: dict[str, Blocks] = {}

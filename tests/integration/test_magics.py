@@ -78,7 +78,9 @@ def test_the_record_takes_the_place_of_the_live_view_when_the_run_ends(
 
 
 def test_without_a_viewer_a_launch_blocks_and_prints_the_log(headless: Kernel) -> None:
-    text = headless.text("%%launch\nimport sys\nprint('out')\nprint('err', file=sys.stderr)")
+    text = headless.text(
+        "%%launch\nimport sys\nsys.stdout.write('out\\n')\nsys.stderr.write('err\\n')"
+    )
     assert "out\n" in text
     assert "err\n" in text
     assert "finished" in text.splitlines()[-1]
