@@ -18,6 +18,7 @@ demo:  ## execute the quickstart notebook in this terminal
 .PHONY: lab
 lab:  ## open JupyterLab on the quickstart notebook; LAB_ARGS='--no-browser --port 8889'
 	@scripts/install lab
+	@scripts/front-end || echo 'Without the front end, outputs show text: they are not live.'
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) $(QUICKSTART)
 
 .PHONY: test
@@ -29,10 +30,11 @@ test-fast: dev  ## run the unit tests only, which need nothing but Python
 	@$(BIN)/pytest tests/unit $(ARGS)
 
 .PHONY: check
-check: dev  ## formatting, lint and types
+check: dev  ## formatting, lint and types, of Python and TypeScript
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
+	PATH=$(CURDIR)/$(BIN):$$PATH npm run --silent check --prefix labextension
 
 .PHONY: bench
 bench: dev  ## run the benchmarks, with the same engine; ARGS='...'
@@ -45,8 +47,10 @@ environment: dev  ## bring up and list what the tests need: Docker Engine, image
 .PHONY: dev
 dev:  ## install everything for development in .venv
 	@scripts/install dev
+	@scripts/front-end
 
 .PHONY: clean
 clean:  ## remove .venv and everything else that was made here
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf labextension/node_modules labextension/lib jupyter_launch/labextension jupyter_launch/frontends/static
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

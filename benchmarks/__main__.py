@@ -21,12 +21,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from IPython import __version__ as ipython_version
+from playwright.sync_api import Error as BrowserError
 
 from jupyter_launch.backends.local_container import LocalContainer
 from jupyter_launch.docker_engine import address, connect
 from jupyter_launch.errors import LaunchError
 
-from . import first_line, lines, load_ext, queue, submits
+from . import (
+    first_line,
+    flood,
+    front_end,
+    lines,
+    load_ext,
+    many_cards,
+    open_cards,
+    opening,
+    page,
+    painted,
+    queue,
+    steady,
+    submits,
+)
 from .measure import Row
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
@@ -35,9 +50,18 @@ MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "first_line": first_line.rows,
     "queue": queue.rows,
     "submits": submits.rows,
+    "painted": painted.rows,
+    "steady": steady.rows,
+    "many_cards": many_cards.rows,
+    "opening": opening.rows,
+    "front_end": front_end.rows,
+    "open_cards": open_cards.rows,
+    "flood": flood.rows,
     "lines": lines.rows,  # last: its megabytes keep the disk busy for a while
 }
-NEED_ENGINE = {"first_line", "lines"}
+NEED_ENGINE = {"first_line", "lines", "painted", "steady", "many_cards", "flood"}
+NEED_PAGE = {"painted", "steady", "many_cards", "opening", "front_end", "flood"}
+BROKEN = (LaunchError, OSError, RuntimeError, subprocess.SubprocessError, BrowserError)
 VERDICTS = {True: "pass", False: "FAIL", None: "-"}
 
 
@@ -60,14 +84,14 @@ def main() -> int:
 
 def _measured(name: str) -> list[Row]:
     missing = _engine()[1] if name in NEED_ENGINE else ""
-    if missing:
+    if missing := missing or (page.missing() if name in NEED_PAGE else ""):
         return [Row(name, f"not measured: {missing}")]
     begun = time.monotonic()
     print(f"measuring {name} ...", end="", file=sys.stderr, flush=True)
     try:
         with _own_folder() as folder:
             found = MEASURES[name](folder)
-    except (LaunchError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+    except BROKEN as error:
         traceback.print_exc()  # the others are measured all the same
         found = [Row(name, f"broken: {type(error).__name__}, see above", passed=False)]
     print(f" {time.monotonic() - begun:.0f} s", file=sys.stderr)
@@ -79,7 +103,8 @@ def _own_folder() -> Iterator[Path]:
     """Keep the data and settings of whoever runs this apart, on the disk that this stands on."""
     BUILD.mkdir(exist_ok=True)
     for name in [n for n in os.environ if n.startswith(("JUPYTER_LAUNCH_", "WANDB_"))]:
-        del os.environ[name]
+        if "_TEST_" not in name:
+            del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=BUILD) as folder:
         os.environ["JUPYTER_DATA_DIR"] = f"{folder}/data"
         os.environ["JUPYTER_LAUNCH_STORE"] = f"sqlite:///{folder}/store/launch.db"

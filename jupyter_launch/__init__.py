@@ -75,6 +75,13 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     load(shell)
 
 
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Tell a Jupyter server where the server extension is."""
+    from .frontends.server import JupyterLaunch  # noqa: PLC0415
+
+    return [{"module": "jupyter_launch", "app": JupyterLaunch}]
+
+
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take the magics away again and stop their threads; runs go on.
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from .errors import (
     StoreError,
 )
 from .lease import Claim
+from .multiplex import LogMerger, unfinished_stream
 from .program import Program
 from .runs import Run
+from .sampling import sampled
 from .sources.base import Snapshots
 from .sources.code import PYTHON
 from .spec import LaunchSpec
@@ -200,28 +203,32 @@ def _follow(store: Store, run: Run, owner: str, claim: Claim, *, fresh: bool) ->
         store.move(run.id, owner, State.CRASHED, Change(reason=reason))
         return
     if run.state is State.STARTING:
-        store.move(run.id, owner, State.RUNNING, Change())
+        run = store.move(run.id, owner, State.RUNNING, Change())
 
     def stop() -> None:
         with contextlib.suppress(IllegalTransition, StoreError):
             store.move(run.id, owner, State.STOPPING, Change())
         try:
-            backend.stop(handle, run.spec.grace_s)
+            backend.stop(handle, 0 if claim.killing else run.spec.grace_s)
         except BackendError as error:
             with contextlib.suppress(StoreError):
                 store.append_event(run.id, "notice", {"text": f"Stopping failed: {error}"})
 
     claim.stop_with(stop)
-    for frames in backend.attach(handle, store.log_position(run.id)):
-        store.append_log(run.id, owner, frames)
+    append = partial(store.append_log, run.id, owner)
+    unfinished = 0 if fresh else unfinished_stream(store, run.id)
+    look = partial(backend.stats, handle)
+    with sampled(store, run, owner, look, fresh=fresh), LogMerger(append, unfinished) as log:
+        for frames in backend.attach(handle, store.log_position(run.id)):
+            log.add(frames)
     result = backend.result(handle)
-    state, reason = _outcome(result, stopped=claim.stopping)
+    state, reason = _outcome(result, claim)
     store.move(run.id, owner, state, Change(reason=reason, exit_code=result.exit_code))
 
 
-def _outcome(result: Result, *, stopped: bool) -> tuple[State, str]:
-    if stopped:
-        return State.STOPPED, "stopped on request"
+def _outcome(result: Result, claim: Claim) -> tuple[State, str]:
+    if claim.stopping:
+        return State.STOPPED, f"{'killed' if claim.killing else 'stopped'} on request"
     if result.exit_code is None:
         return State.CRASHED, result.reason
     if result.exit_code == 0:

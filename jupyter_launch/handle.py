@@ -180,15 +180,17 @@ class RunHandle:
         self.check()
         return self.exit_code
 
-    def stop(self, *, wait: bool = True) -> State:
+    def stop(self, *, wait: bool = True, kill: bool = False) -> State:
         """Stop the run: ask the program to end, and kill it when its grace is over.
 
         Parameters
         ----------
         wait : bool
             Whether to block until it has ended.
+        kill : bool
+            Whether its grace is over now, be it that it was asked to end before or not.
         """
-        run = self.store.request_stop(self.id)
+        run = self.store.request_stop(self.id, kill=kill)
         if not run.state.terminal:
             self.launcher.rescue(run)
         return self.wait() if wait else self.status

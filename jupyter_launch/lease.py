@@ -23,7 +23,7 @@ class Claim:
 
     def __init__(self, *, adopted: bool) -> None:
         self.adopted = adopted
-        self.stopping = False
+        self.stopping = self.killing = False
         self._stopper: Callable[[], None] | None = None
         self._lock = threading.Lock()
 
@@ -32,15 +32,19 @@ class Claim:
         if self.stopping:
             raise RunStopped
 
-    def stop(self) -> None:
-        """Stop the run, now or as soon as it can be stopped; once, and in a thread of its own."""
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop the run, now or as soon as it can be stopped, in a thread of its own.
+
+        Asking again changes nothing, unless it is to be killed now.
+        """
         with self._lock:
-            first, self.stopping = not self.stopping, True
-            if first and self._stopper:
+            news = not self.stopping or (kill and not self.killing)
+            self.stopping, self.killing = True, self.killing or kill
+            if news and self._stopper:
                 threading.Thread(target=self._stopper, name="launch-stop", daemon=True).start()
 
     def stop_with(self, stopper: Callable[[], None]) -> None:
-        """Say how the run is stopped from now on; called at once if that was asked before."""
+        """Say how the run is stopped, or killed, from now on; called at once if that was asked."""
         with self._lock:
             self._stopper = stopper
             if self.stopping:
@@ -81,7 +85,7 @@ class Keeper:
                 return None
             self._claims[run.id] = claim = Claim(adopted=adopted)
         if run.stop_requested:
-            claim.stop()
+            claim.stop(kill=run.kill_requested)
         return claim
 
     def release(self, run_id: str) -> None:
@@ -118,5 +122,5 @@ class Keeper:
             if claim is None:
                 self._take(run, False)
             elif run.stop_requested:
-                claim.stop()
+                claim.stop(kill=run.kill_requested)
         self.sweep()

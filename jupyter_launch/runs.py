@@ -53,6 +53,33 @@ class LogPosition(NamedTuple):
         return self.stdout + self.stderr
 
 
+class LogPiece(NamedTuple):
+    """One piece of a run's log as it was written: when (Unix time), how many bytes, which stream.
+
+    The program's stream is 1, its standard output, or 2, its standard error.
+    """
+
+    at: float
+    length: int
+    stream: int
+
+
+class Sample(NamedTuple):
+    """What a run's program used at a moment (Unix time).
+
+    `cpu` counts cores in use on average since the sample before; memory is in bytes, without what
+    the system could take back at once, and a limit of 0 is unknown. `gpu` is the share of time in
+    which the run's GPUs computed, from 0 to 1; ``None`` where there are none, or nobody can tell.
+    """
+
+    at: float
+    cpu: float
+    memory: int
+    memory_limit: int = 0
+    gpu: float | None = None
+    gpu_memory: int | None = None
+
+
 @dataclass(frozen=True)
 class Run:
     """One execution of a spec, as the store records it. Times are Unix seconds.
@@ -80,6 +107,7 @@ class Run:
     reason: str = ""
     parent: str | None = None
     stop_requested: bool = False
+    kill_requested: bool = False
     store: str = ""
 
     @cached_property

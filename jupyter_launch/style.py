@@ -1,11 +1,9 @@
-"""How characters look: a terminal's colours and marks, read from SGR codes, written as SGR or CSS.
-
-``frontends/card.js`` reads and writes them in the same way; one corpus of tests holds both to it.
-"""
+"""How characters look: a terminal's colours and marks, from SGR codes, to SGR codes or CSS."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 Color: TypeAlias = int | str | None
@@ -45,6 +43,7 @@ _PALETTE = (
 )  # fmt: skip
 
 
+@lru_cache(1024)  # a program uses few styles, over and over
 def restyle(style: Style, parameters: str) -> Style:
     """Apply the numbers of an SGR sequence, such as ``1;38;5;208``; unknown ones are ignored."""
     codes = iter(parameters.split(";"))

@@ -2,168 +2,33 @@
 
 Carriage returns, backspaces, cursor moves and erasing are folded away, so that a progress bar is
 one line; colours stay, as styles; all other control sequences are dropped. Every character is
-looked at once and costs at most one cell, whatever a program sends. ``frontends/card.js`` does the
-same in the browser; one corpus of tests holds both to it.
+looked at once and costs at most one cell, whatever a program sends.
 """
 
 from __future__ import annotations
 
-import codecs
 import html
-import itertools
 import re
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
 
-from .style import MARK, PLAIN, Style, css, number, restyle, sgr
+from .row import WIDTH, Line, Run
+from .screen import CONTROL, PRIVATE, Screen, harmless
+from .style import PLAIN, Style, css, restyle, sgr
 
-WIDTH = 10_000
-"""How many characters of one line are kept."""
+__all__ = [
+    "WIDTH",
+    "Line",
+    "Run",
+    "Screen",
+    "fold",
+    "style_after",
+    "to_ansi",
+    "to_html",
+    "to_plain",
+    "visible",
+]
 
-
-class Run(NamedTuple):
-    """Neighbouring characters of one style."""
-
-    text: str
-    style: Style
-
-
-Line: TypeAlias = tuple[Run, ...]
-
-_CONTROL = re.compile(
-    r"\x1b\[([0-?]{0,256})[ -/]{0,16}([@-~])"  # a control sequence, such as a colour
-    r"|\x1b[\]PX^_][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\)?"  # a title, hyperlink or other string
-    r"|\x1b(?:[ -/]{0,16}[0-~])?"  # any other escape
-    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
-)
-_UNFINISHED = re.compile(
-    r"\x1b(?:\[[0-?]{0,256}[ -/]{0,16}|[\]PX^_][^\x07\x1b\n]{0,4096}\x1b?|[ -/]{0,16})\Z"
-)
-_REORDERING = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-class _Row:
-    """A line that can still change.
-
-    Its pieces have any length until something is written over them; from then on each is one
-    character, so that writing over costs what is written and not the line's length.
-    """
-
-    def __init__(self) -> None:
-        self.pieces: list[tuple[str, Style]] = []
-        self.width = 0
-        self._split = False
-
-    def put(self, column: int, text: str, style: Style) -> None:
-        shown = text[: max(0, WIDTH - column)]
-        if column < self.width:
-            self._split_up()
-        if self._split:
-            self.pieces[column : column + len(shown)] = [(char, style) for char in shown]
-        elif shown:
-            self.pieces.append((shown, style))
-        self.width = max(self.width, column + len(text))
-
-    def erase_from(self, column: int) -> None:
-        if column == 0:
-            self.pieces, self.width, self._split = [], 0, False
-        elif column < self.width:
-            self._split_up()
-            del self.pieces[column:]
-            self.width = column
-
-    def line(self) -> Line:
-        runs = [
-            Run("".join(text for text, _ in group), style)
-            for style, group in itertools.groupby(self.pieces, key=lambda piece: piece[1])
-        ]
-        if self.width > WIDTH:
-            runs.append(Run(f" … {self.width - WIDTH:,} more characters", MARK))
-        return tuple(runs)
-
-    def _split_up(self) -> None:
-        if not self._split:
-            self.pieces = [(char, style) for text, style in self.pieces for char in text]
-            self._split = True
-
-
-class Screen:
-    """A terminal without a right edge that forgets nothing. Takes bytes in chunks of any size."""
-
-    def __init__(self) -> None:
-        self._rows = [_Row()]
-        self._row = self._column = 0
-        self._style = PLAIN
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._held = ""
-
-    def write(self, data: bytes, *, final: bool = False) -> None:
-        """Take what the program wrote; a character or sequence cut off at its end waits."""
-        text = self._held + self._decoder.decode(data, final)
-        # The very last character may be the first half of the end of a sequence begun before it.
-        unfinished = _UNFINISHED.search(text, max(0, text.rfind("\x1b", 0, -1)))
-        end = unfinished.start() if unfinished else len(text)
-        self._held = "" if final else text[end:]
-        start = 0
-        for control in _CONTROL.finditer(text, 0, end):
-            self._put(text[start : control.start()])
-            self._obey(control)
-            start = control.end()
-        self._put(text[start:end])
-
-    def lines(self) -> list[Line]:
-        """Give what is on the screen now."""
-        lines = [row.line() for row in self._rows]
-        return lines if lines[-1] else lines[:-1]
-
-    def _put(self, text: str) -> None:
-        if not text:
-            return
-        row = self._rows[self._row]
-        # Never right of the line's end: no input can make more cells than it has characters.
-        column = min(self._column, row.width)
-        text = _visible(text)
-        row.put(column, text, self._style)
-        self._column = column + len(text)
-
-    def _obey(self, control: re.Match[str]) -> None:
-        code, parameters, final = control[0], control[1], control[2]
-        if code == "\n":
-            self._row += 1
-            self._column = 0
-            if self._row == len(self._rows):
-                self._rows.append(_Row())
-        elif code == "\r":
-            self._column = 0
-        elif code == "\b":
-            self._move(1, "D")
-        elif not final or parameters[:1] in {"<", "=", ">", "?"}:
-            return
-        elif final == "m":
-            self._style = restyle(self._style, parameters)
-        elif final == "K":
-            self._erase(number(parameters))
-        else:
-            self._move(max(1, number(parameters)), final)
-
-    def _erase(self, what: int) -> None:
-        if what != 1:
-            self._rows[self._row].erase_from(0 if what == 2 else self._column)
-
-    def _move(self, count: int, where: str) -> None:
-        if where in "AF":
-            self._row = max(0, self._row - count)
-        elif where in "BE":
-            self._row = min(len(self._rows) - 1, self._row + count)
-        width = self._rows[self._row].width
-        if where == "C":
-            self._column = min(width, self._column + count)
-        elif where == "D":
-            self._column = max(0, min(width, self._column) - count)
-        elif where == "G":
-            self._column = min(width, count - 1)
-        elif where in "EF":
-            self._column = 0
+_SGR = re.compile(rb"\x1b\[([0-?]{0,256})[ -/]{0,16}m")
 
 
 def fold(data: bytes, limit_lines: int = 200, limit_bytes: int = 65536) -> list[Line]:
@@ -186,9 +51,21 @@ def fold(data: bytes, limit_lines: int = 200, limit_bytes: int = 65536) -> list[
     return screen.lines()[-limit_lines:]
 
 
+def style_after(style: Style, data: bytes) -> Style:
+    """Say how the character after some output would look, if it began in that style."""
+    reset = max(data.rfind(b"\x1b[0m"), data.rfind(b"\x1b[m"))
+    if reset >= 0:
+        style = PLAIN
+    for parameters in _SGR.findall(data, max(0, reset)):
+        codes = parameters.decode("ascii")
+        if codes[:1] not in PRIVATE:
+            style = restyle(style, codes)
+    return style
+
+
 def visible(text: str) -> str:
     """Make text safe to show within one line: no control characters, nothing that reorders."""
-    return _visible(_CONTROL.sub(" ", text))
+    return harmless(CONTROL.sub(" ", text))
 
 
 def to_plain(lines: Iterable[Line]) -> str:
@@ -198,7 +75,7 @@ def to_plain(lines: Iterable[Line]) -> str:
 
 def to_ansi(lines: Iterable[Line]) -> str:
     """Give the text with its colours as escape sequences; each line stands by itself."""
-    return "\n".join("".join(map(_coloured, line)) for line in lines)
+    return "\n".join(map(_coloured, lines))
 
 
 def to_html(lines: Iterable[Line]) -> str:
@@ -206,17 +83,24 @@ def to_html(lines: Iterable[Line]) -> str:
     return "\n".join("".join(map(_span, line)) for line in lines)
 
 
-def _coloured(run: Run) -> str:
-    codes = sgr(run.style)
-    return f"\x1b[{codes}m{run.text}\x1b[0m" if codes else run.text
+def _coloured(line: Line) -> str:
+    text, before = "", PLAIN
+    for run in (*line, Run("", PLAIN)):
+        if run.style != before:
+            # Only a reset takes a colour or mark away; where none goes, it is not needed.
+            kept = zip(run.style, before, PLAIN, strict=True)
+            reset = any(now == plain != then for now, then, plain in kept)
+            codes = sgr(run.style)
+            text += f"\x1b[{'0;' if reset and codes else ''}{codes}m"
+        text, before = text + run.text, run.style
+    return text
 
 
 def _span(run: Run) -> str:
-    text, rules = html.escape(run.text), css(run.style)
-    return f'<span style="{rules}">{text}</span>' if rules else text
-
-
-def _visible(text: str) -> str:
-    if text.isascii():
-        return text
-    return _REORDERING.sub(lambda match: f"‹U+{ord(match[0]):04X}›", text)
+    # As short as can be: a saved notebook has hundreds of these.
+    text, rules = html.escape(run.text, quote=False), css(run.style._replace(bold=False))
+    look = f'"{rules}"' if " " in rules else rules
+    if rules or run.style.bold:
+        tag = "b" if run.style.bold else "span"
+        return f"<{tag}{f' style={look}' if rules else ''}>{text}</{tag}>"
+    return text

@@ -36,14 +36,7 @@ def own_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[None]:
     """Keep tests and the data, settings and W&B account of whoever runs them apart."""
-    for name in list(os.environ):
-        if name.startswith(("JUPYTER_LAUNCH_", "WANDB_")) and "_TEST_" not in name:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("JUPYTER_LAUNCH_STORE", f"sqlite:///{tmp_path}/store/launch.db")
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
+    clean_environment(monkeypatch, tmp_path)
     yield
     close_all()
     monkeypatch.undo()  # a test may have pointed us at another engine, or at none
@@ -56,6 +49,18 @@ def own_environment(
         return  # a test that spoils its store leaves nothing running
     if request.node.get_closest_marker("docker"):
         remove_containers(store)
+
+
+def clean_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Point this process, and what it starts, at a store and a working directory in a folder."""
+    for name in list(os.environ):
+        if name.startswith(("JUPYTER_LAUNCH_", "WANDB_")) and "_TEST_" not in name:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(folder / "data"))
+    monkeypatch.setenv("JUPYTER_LAUNCH_STORE", f"sqlite:///{folder}/store/launch.db")
+    work = folder / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
 
 
 def end_agents(store: Store) -> None:

@@ -37,6 +37,19 @@ class Result:
     reason: str = ""
 
 
+class Usage(NamedTuple):
+    """What a program uses, with all processes it started.
+
+    `cpu_s` are the seconds of CPU time since its start. The rest is as in `Sample`.
+    """
+
+    cpu_s: float
+    memory: int
+    memory_limit: int = 0
+    gpu: float | None = None
+    gpu_memory: int | None = None
+
+
 Report = Callable[[str], None]
 """Takes one line about what a run that is not running yet is doing. It may raise to stop it."""
 
@@ -110,9 +123,17 @@ class Backend(ABC):
     def result(self, handle: str) -> Result:
         """Give how the program ended; wait for the end if need be."""
 
+    def stats(self, handle: str) -> Usage | None:
+        """Say what the program uses now; ``None`` if it has ended, or, as here, nobody can tell."""
+        del handle
+        return None
+
     @abstractmethod
     def stop(self, handle: str, grace_s: float) -> None:
-        """Ask the program to end, and kill it `grace_s` seconds later. Returns once it is gone."""
+        """Ask the program to end, and kill it `grace_s` seconds later. Returns once it is gone.
+
+        Without any grace it is killed at once, also while somebody else's grace is under way.
+        """
 
     @abstractmethod
     def remove(self, handle: str) -> None:

@@ -22,11 +22,12 @@ from ..docker_engine import Blocks, Engine, address, connect, patiently, transla
 from ..errors import BackendError, BackendUnavailable, ImageNotFound, SpecError, StartFailed
 from ..program import Program
 from ..runs import LogPosition, Run
-from .base import Backend, Frame, Report, Result
+from .base import Backend, Frame, Report, Result, Usage
 from .docker_create import STORE_LABEL, create, create_body, start, was_started
 from .docker_log import EXACT_LOG, after, careless, frames, mended, merged, skipped
 from .docker_options import RESOURCE, container_options
 from .docker_pull import HINT, present, pull
+from .docker_stats import container_usage
 
 SETTLE_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Pauses between looks at a container whose output has ended, until it counts as running on."""
@@ -152,12 +153,21 @@ class LocalContainer(Backend):
             with contextlib.suppress(BackendUnavailable), translated(engine.address):
                 engine.wait(name)
 
+    def stats(self, handle: str) -> Usage | None:
+        """Ask the engine, and for the GPUs of a container on this machine ``nvidia-smi``."""
+        engine, name = _open(handle)
+        with translated(engine.address):
+            return container_usage(engine, name)
+
     def stop(self, handle: str, grace_s: float) -> None:
         """Send the stop signal, and kill after the grace, in whole seconds as the engine counts."""
         self._hang_up(handle)
         engine, name = _open(handle)
         with translated(engine.address), contextlib.suppress(NotFound):
             if was_started(engine.inspect_container(name)):
+                if grace_s <= 0:
+                    with contextlib.suppress(APIError):  # it has ended
+                        engine.kill(name)
                 engine.stop(name, timeout=math.ceil(grace_s))
             else:
                 engine.remove_container(name, v=True)

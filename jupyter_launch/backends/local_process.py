@@ -25,8 +25,9 @@ from ..errors import BackendError, SpecError, StartFailed, Unsupported
 from ..program import Program
 from ..runs import LogPosition, Run
 from . import supervisor
-from .base import Backend, Frame, Result
+from .base import Backend, Frame, Result, Usage
 from .process_folder import ProcessFolder, files, fill
+from .process_stats import session_usage
 
 FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 """What the folder of a run is called: `Run.unique_name`."""
@@ -127,6 +128,11 @@ class LocalProcess(Backend):
         if status >= 0:
             return Result(status, problem)
         return Result(128 - status, problem or f"killed by signal {_signal_name(-status)}")
+
+    def stats(self, handle: str) -> Usage | None:
+        """Add up what Linux tells of the program's processes; elsewhere nobody can tell."""
+        session = ProcessFolder(Path(handle)).session()
+        return None if session is None else session_usage(session)
 
     def stop(self, handle: str, grace_s: float) -> None:
         folder = ProcessFolder(Path(handle))

@@ -6,6 +6,7 @@
     output          all it wrote, framed (see `supervisor.HEAD`)
     control         a pipe the supervisor listens on; that of a dead one cannot be opened
     bells/          who follows the output
+    session         which processes are the program's (see `Session`)
     result          how the program ended
     supervisor.err  what the supervisor has to complain about
 """
@@ -46,6 +47,14 @@ class Outcome(NamedTuple):
 
     status: int
     problem: str
+
+
+class Session(NamedTuple):
+    """A program's processes: all of the system's session `id` but these two of ours."""
+
+    id: int
+    supervisor: int
+    leader: int
 
 
 class ProcessFolder:
@@ -94,6 +103,13 @@ class ProcessFolder:
                 if over:
                     return
                 bell.wait(RECHECK_S)
+
+    def session(self) -> Session | None:
+        """Give the session of a program that was started."""
+        try:
+            return Session(*map(int, (self.path / "session").read_text(encoding="ascii").split()))
+        except (FileNotFoundError, TypeError):  # not there, or not yet as a whole
+            return None
 
     def outcome(self) -> Outcome | None:
         """Give how the program ended, if that is known."""

@@ -91,6 +91,10 @@ class Supervisor:
         sys.path.insert(0, str(Path(__file__).parents[2]))
         from jupyter_launch.bell import ring  # noqa: PLC0415
 
+        # Only statistics need it: a full disk is no reason to give up the program.
+        with contextlib.suppress(OSError):
+            session = f"{os.getsid(0)} {os.getpid()} {self._group}"
+            Path(self._folder, "session").write_text(session, encoding="ascii")
         bells = Path(self._folder, "bells")
         poller = select.poll()
         for descriptor in (self._control, self._wakened, *self._streams):
@@ -138,6 +142,8 @@ class Supervisor:
 
     def _stop(self, grace_s: float) -> None:
         self._kill_at = min(self._kill_at, time.monotonic() + grace_s)
+        if grace_s <= 0:
+            return
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # one that is suspended hears nothing
 

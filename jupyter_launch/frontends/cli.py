@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import subprocess
 import sys
@@ -65,9 +66,10 @@ def _complain(error: LaunchError, code: int) -> int:
 
 
 _SUBMITS = {
-    "run": "Launch a script, folder or image now and show its log. Arguments of the program go "
-    "after --.",
-    "add": "Put a script, folder or image on a queue. Arguments of the program go after --.",
+    "run": "Launch a script, folder or image now and show its log. The path - is standard input, "
+    "which is launched like a cell. Arguments of the program go after --.",
+    "add": "Put a script, folder or image on a queue. The path - is standard input, which is "
+    "launched like a cell. Arguments of the program go after --.",
 }
 
 
@@ -79,11 +81,12 @@ def _submit(verb: str, words: Sequence[str]) -> int:
     if asked.help:
         print(parser.format_help())
         return OK
-    if asked.out or asked.spec_body:
-        raise SpecError("-o and --spec are for notebooks only.", field="options")
+    if asked.out:
+        raise SpecError("-o is for notebooks only.", field="options")
+    asked, cell = _standard_input(asked)
     made = launcher(setting("store", given=asked.extra["store"]).value)
     keep = InMemory() if asked.dry_run else made.store
-    spec = request.spec_of(asked, None, keep, {}, {})
+    spec = request.spec_of(asked, cell, keep, {}, {})
     if isinstance(keep, InMemory):
         print(text.dry_run(spec, preview(made.store, spec, keep)))
         return OK
@@ -91,6 +94,23 @@ def _submit(verb: str, words: Sequence[str]) -> int:
         print(f"{field} looks like a secret; better: --secret NAME", file=sys.stderr)
     handle = made.add(spec) if verb == "add" else made.launch(spec)
     return _show(handle, asked, wait=verb == "run" if asked.wait is None else asked.wait)
+
+
+def _standard_input(asked: options.Request) -> tuple[options.Request, str | None]:
+    """Read what stands in a cell in a notebook, if that is asked for."""
+    if asked.path == "-":
+        try:
+            body = sys.stdin.buffer.read().decode()
+        except UnicodeDecodeError as error:
+            raise SpecError(f"Standard input is no text: {error}.", field="path") from error
+        return dataclasses.replace(asked, path=None), body
+    if asked.spec_body:
+        raise SpecError(
+            "--spec takes the launch spec from standard input.",
+            hint="Say so with the path '-': jupyter launch run - --spec < spec.yaml",
+            field="options",
+        )
+    return asked, None
 
 
 def _show(handle: RunHandle, asked: options.Request, *, wait: bool) -> int:
@@ -156,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         made[name].add_argument("id", help="id of the run")
     made["logs"].add_argument("-f", "--follow", action="store_true", help="to the run's end")
     made["stop"].add_argument("ids", nargs="+", metavar="ID")
+    made["stop"].add_argument("--kill", action="store_true", help="at once, without any grace")
     agent = made["agent"]
     agent.add_argument("-q", "--queue", action="append", dest="queues", metavar="NAME")
     agent.add_argument("-j", "--max-jobs", type=int, default=1, help="runs at once (1)")

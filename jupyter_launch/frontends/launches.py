@@ -154,7 +154,7 @@ def launch_add(  # noqa: PLR0913
     return QueuedRun(api.launcher, api.launcher.add(spec).id)
 
 
-_FIELDS = {
+FIELDS = {
     "docker_image": "docker.docker_image",
     "entry_point": "overrides.entry_point",
     "queue_name": "queue",
@@ -163,7 +163,8 @@ _FIELDS = {
 }
 """The launch-spec fields of arguments that are not called the same."""
 
-_NO_FIELDS = {"api", "config", "parameters", "project_queue", "synchronous"}
+NO_FIELDS = {"api", "config", "parameters", "project_queue", "synchronous"}
+"""Arguments that are no launch-spec field of their own."""
 
 
 def _spec(api: Api, given: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> LaunchSpec:
@@ -174,8 +175,8 @@ def _spec(api: Api, given: Mapping[str, Any], parameters: Mapping[str, Any] | No
             raise SpecError(f"{name} takes a mapping, not a {type(value).__name__}.", field=name)
     data = LaunchSpec.from_dict(config or {}).to_dict()
     for name, value in given.items():
-        if value is not None and name not in _NO_FIELDS:
-            *parents, last = _FIELDS.get(name, name).split(".")
+        if value is not None and name not in NO_FIELDS:
+            *parents, last = FIELDS.get(name, name).split(".")
             target = data
             for parent in parents:
                 target = target.setdefault(parent, {})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import os
 import sys
+import threading
 import time
 from typing import Any
 
-from ..errors import RunStopped
+from ..errors import RunStopped, StoreError
 from ..handle import Launches, RunHandle
-from .record import status_line
+from .record import bundle_of, status_line
 from .text import stream
 
 
@@ -87,10 +90,14 @@ def _card(handle: RunHandle) -> None:
     name = f"launch-{handle.id}"
 
     def settle() -> None:
-        update_display(card.record_bundle(), raw=True, display_id=name)
+        with contextlib.suppress(StoreError):  # then the record stays as it is
+            handle.wait()
+            update_display(bundle_of(handle), raw=True, display_id=name)
 
-    card = Card(handle, settle)
-    display(card.mimebundle(), raw=True, display_id=name)
+    display(Card(handle).mimebundle(), raw=True, display_id=name)
+    # What a thread displays belongs to a cell by the context the thread was started in.
+    run = contextvars.copy_context().run
+    threading.Thread(target=run, args=(settle,), name=f"card-{handle.id}", daemon=True).start()
 
 
 def watched(shell: Any) -> bool:

@@ -1,30 +1,31 @@
-"""What is shown of a run: as text, as HTML that needs neither script nor style sheet, as data.
-
-The HTML stands in saved notebooks and goes through sanitisers: every look is an inline style that
-may be dropped, colours are inherited or half-way between black and white, all text is escaped.
-"""
+"""What is known of a run, as views show it: plain values, redacted, safe to show."""
 
 from __future__ import annotations
 
-import html
+import json
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..errors import SpecError
 from ..redact import redact_spec, redact_text
 from ..runs import Run
 from ..sources.code import default_image
 from ..spec import PRIORITIES, LaunchSpec
 from ..states import State
-from ..style import PLAIN
-from ..terminal import Line, fold, to_ansi, to_html, to_plain, visible
-from ..terminal import Run as Piece
+from ..terminal import visible
+from .saved import TAIL_BYTES, TAIL_LINES, saved
 
-MIME = "application/vnd.jupyter-launch.run.v1+json"
-TAIL_LINES = 200
-TAIL_BYTES = 65536
-"""How much of a log, from its end, a record shows."""
+if TYPE_CHECKING:
+    from ..handle import RunHandle
+
+NOTICES = 5
+"""How many of the things the user was told are shown, the last ones."""
+
+LOOK_BYTES = 1024 * 1024
+"""How much of a log, from its end, is looked at for the lines that are saved."""
 
 _LOOKS = {
     State.PENDING: ("○", "#6e7781"),
@@ -38,97 +39,97 @@ _LOOKS = {
     State.PREEMPTED: ("◼", "#9a6700"),
     State.CRASHED: ("✗", "#cf222e"),
 }
-_LOST = {State.FAILED, State.CRASHED}
-
-_LINE = "rgba(128,128,128,.3)"
-_BOX = (
-    "font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);border:1px solid "
-    f"{_LINE};border-radius:6px;overflow:hidden;margin:2px 0"
-)
-_ROW = "padding:0 12px;margin:3px 0;overflow-wrap:anywhere"
-_BADGE = "color:#fff;background:{};border-radius:4px;padding:2px 8px;font-weight:600"
-_CODE = "font-family:var(--jp-code-font-family,monospace);font-size:12px"
-_DIM = "opacity:.7"
-_BAD = "color:#d93c3c;font-weight:600"
-# A column in reverse order starts out scrolled to its end, without a script.
-_SCROLL = (
-    "display:flex;flex-direction:column-reverse;max-height:24em;overflow:auto;margin-top:7px;"
-    "scrollbar-color:rgba(128,128,128,.5) transparent;"
-    f"border-top:1px solid {_LINE};background:rgba(128,128,128,.06)"
-)
-_PRE = (
-    "margin:0;padding:8px 12px;white-space:pre-wrap;overflow-wrap:anywhere;color:inherit;"
-    f"background:none;border:0;line-height:1.45;{_CODE}"
-)
-
-
-def bundle(
-    run: Run, tail: bytes, store: str, *, earlier: int = 0, notices: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Make the MIME bundle that stands for a run in a notebook.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    tail : bytes
-        The end of its log; the last `TAIL_BYTES` are enough.
-    store : str
-        Id of the store the run is in.
-    earlier : int
-        Bytes of the log before `tail`.
-    notices : sequence of str
-        What the user was told meanwhile.
-    """
-    view = {**summary(run), "notices": [safe(text) for text in notices]}
-    if not run.state.terminal:
-        now = datetime.now().astimezone().isoformat(" ", "seconds")
-        view["hint"] = f"So it stood at {now}; since then: jupyter launch logs {run.id}"
-    lines = fold(tail, TAIL_LINES + 1, TAIL_BYTES)
-    cut = earlier > 0 or len(lines) > TAIL_LINES or len(tail) > TAIL_BYTES
-    lines = _without_secrets(lines[-TAIL_LINES:])
-    more = f"… earlier lines: jupyter launch logs {run.id}" if cut else ""
-    data = {
-        "store": store,
-        "entity": run.entity,
-        "project": run.project,
-        "queue": None if run.queue is None else str(run.queue),
-        "priority": run.priority,
-        "resource": run.resource,
-        "parent": run.parent,
-        "spec": redact_spec(run.spec.to_dict()),
-        "log": to_ansi(lines),
-        "cut": cut,
-    }
-    return {
-        MIME: {**view, **data},
-        "text/html": _html(view, to_html(lines), more),
-        "text/plain": _plain(view, to_ansi(lines), more),
-    }
+_WORDS = {number: word for word, number in PRIORITIES.items()}
 
 
 def summary(run: Run) -> dict[str, Any]:
     """Give what a view says about a run beside its log: plain values, redacted, safe to show."""
     head, _, rest = run.reason.partition("\n")
-    program = program_text(run.spec)
-    symbol, color = _LOOKS[run.state]
+    asked = _asked(run.spec_json)
+    resource = run.resource or asked.resource
+    image = asked.image or (asked.default_image if resource == "local-container" else None)
     return {
         "id": run.id,
-        "state": run.state.value,
-        "symbol": symbol,
-        "color": color,
+        "store": run.store,
+        **_look(run.state),
         "terminal": run.state.terminal,
-        "name": visible(redact_text(run.name)) if run.name else program,
-        "program": program,
-        "facts": _facts(run, program),
+        "name": _line(run.name) if run.name else asked.program,
+        "program": asked.program,
+        "facts": _facts(run, asked.program, image, resource),
         "reason": safe(head),
         "hint": safe(rest) or _hint(run),
         "exit_code": run.exit_code,
         "created": run.created,
         "started": run.started,
         "ended": run.ended,
-        "grace": run.spec.grace_s,
+        "grace": asked.grace_s,
+        "resource": resource and _line(resource),
+        "image": image and _line(image),
+        "queue": None if run.queue is None else _line(str(run.queue)),
+        "priority": _WORDS[run.priority],
+        "parent": run.parent,
+        "relaunchable": asked.valid,
     }
+
+
+def live_record(handle: RunHandle) -> dict[str, Any]:
+    """Give the `summary` of a run and what else a live view says of it.
+
+    That is why it waits, what the user was told, how it is being stopped, and the other runs of
+    the same chain of relaunches.
+    """
+    run = handle.run
+    waits = run.state is State.PENDING and run.queue is not None
+    return {
+        **summary(run),
+        "doing": safe(handle.waiting_for()),
+        "notices": _notices(handle),
+        "stopping": not run.state.terminal and run.stop_requested,
+        "killing": not run.state.terminal and run.kill_requested,
+        "ahead": handle.store.ahead(run) if waits else 0,
+        "attempts": [
+            {"id": one.id, "state": one.state.value, "symbol": _LOOKS[one.state][0]}
+            for one in handle.store.attempts(run.id)
+        ],
+    }
+
+
+def bundle_of(handle: RunHandle) -> dict[str, Any]:
+    """Make the MIME bundle that stands for a run in a notebook file, as the run is now."""
+    run = handle.run
+    size = handle.store.log_position(run.id).size
+    for window in (TAIL_BYTES, LOOK_BYTES):
+        start = max(0, size - window)
+        log = handle.store.read_log(run.id, start, window)
+        if start == 0 or b"\r" not in log or log.count(b"\n") > TAIL_LINES:
+            break  # only progress bars take many bytes for few lines
+    return bundle(run, log, earlier=start, notices=_notices(handle))
+
+
+def bundle(
+    run: Run, log: bytes, *, earlier: int = 0, notices: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Make the MIME bundle that stands for a run in a notebook file.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    log : bytes
+        The end of its log.
+    earlier : int
+        Bytes of the log before that.
+    notices : sequence of str
+        What the user was told meanwhile.
+    """
+    record = {**summary(run), "notices": [safe(text) for text in notices]}
+    if not run.state.terminal:
+        now = datetime.now().astimezone().isoformat(" ", "seconds")
+        record["hint"] = f"So it stood at {now}; since then: jupyter launch logs {run.id}"
+    if earlier:
+        log = log[log.find(b"\n", 0, -1) + 1 :]
+    spec = redact_spec(json.loads(run.spec_json))
+    return saved(record, spec, log, _took(record), cut=earlier > 0)
 
 
 def status_line(run: Run, now: float) -> str:
@@ -182,22 +183,63 @@ def safe(text: str) -> str:
     return "\n".join(visible(line) for line in redact_text(text).splitlines())
 
 
-def _facts(run: Run, program: str) -> list[str]:
-    words = {number: word for word, number in PRIORITIES.items()}
+class _Asked(NamedTuple):
+    """What a summary takes from the spec."""
+
+    program: str = "(a spec this version cannot read)"
+    image: str | None = None
+    default_image: str | None = None
+    resource: str | None = None
+    grace_s: float = 0.0
+    valid: bool = False
+
+
+@lru_cache(maxsize=256)
+def _asked(spec_json: str) -> _Asked:
+    # Specs never change, and are long to read: a live run is looked at twice a second.
+    try:
+        spec = LaunchSpec.from_json(spec_json)
+    except SpecError:
+        return _Asked()
+    usual = default_image(spec.source) if spec.source else None
+    return _Asked(program_text(spec), spec.image, usual, spec.resource, spec.grace_s, True)
+
+
+def _look(state: State) -> dict[str, str]:
+    symbol, color = _LOOKS[state]
+    return {"state": state.value, "symbol": symbol, "color": color}
+
+
+def _line(text: str) -> str:
+    return visible(redact_text(text))
+
+
+def _notices(handle: RunHandle) -> list[str]:
+    told = [str(event.data["text"]) for event in handle.events() if event.kind == "notice"]
+    return [safe(text) for text in told[-NOTICES:]]
+
+
+def _facts(run: Run, program: str, image: str | None, resource: str | None) -> list[str]:
     code = "" if run.exit_code is None else f"exit code {run.exit_code}"
-    started = run.started and datetime.fromtimestamp(run.started).astimezone()
-    image = run.spec.image
-    if run.resource == "local-container" and run.spec.source and not image:
-        image = default_image(run.spec.source)
     facts = [
         program if run.name else "",
         image if image and not program.startswith(image) else "",
-        run.resource or run.spec.resource,
-        f"queue {run.queue}, {words[run.priority]} priority" if run.queue else "",
-        f"started {started.isoformat(' ', 'seconds')}" if started else "",
+        resource or "",
+        f"queue {run.queue}, {_WORDS[run.priority]} priority" if run.queue else "",
+        *_times(run),
         "" if code in run.reason else code,
     ]
-    return [visible(fact) for fact in facts if fact]
+    return [_line(fact) for fact in facts if fact]
+
+
+def _times(run: Run) -> list[str]:
+    known = [time for time in (run.started, run.ended) if time is not None]
+    moments = [datetime.fromtimestamp(time).astimezone() for time in known]
+    said = [moment.isoformat(" ", "seconds") for moment in moments]
+    if len(moments) == 2 and moments[0].date() == moments[1].date():
+        said[1] = moments[1].strftime("%H:%M:%S")
+    words = (["started"] if run.started is not None else []) + ["ended"]
+    return [f"{word} {text}" for word, text in zip(words, said, strict=False)]
 
 
 def _hint(run: Run) -> str:
@@ -224,61 +266,3 @@ def _first_line(body: str) -> str:
 def _took(view: dict[str, Any], now: float | None = None) -> str:
     end = view["ended"] or now
     return "" if view["started"] is None or end is None else elapsed(end - view["started"])
-
-
-def _without_secrets(lines: list[Line]) -> list[Line]:
-    plain = to_plain(lines)
-    clean = redact_text(plain)
-    if clean == plain:
-        return lines
-    before, after = plain.split("\n"), clean.split("\n")
-    if len(before) != len(after):  # a secret of several lines
-        return [(Piece(text, PLAIN),) for text in after]
-    return [
-        line if text == shown else (Piece(shown, PLAIN),)
-        for line, text, shown in zip(lines, before, after, strict=True)
-    ]
-
-
-def _plain(view: dict[str, Any], log: str, more: str) -> str:
-    head = [f"{view['symbol']} {view['state']}", view["name"], view["id"], _took(view)]
-    said = [*view["notices"], view["reason"], view["hint"]]
-    below = [line for text in [" · ".join(view["facts"]), *said] for line in text.splitlines()]
-    shown = ([more] if more else []) + (log.split("\n") if log else [])
-    return "\n".join(
-        ["  ".join(filter(None, head)), *(f"  {line}" for line in below)]
-        + [f"│ {line}" for line in shown]
-    )
-
-
-def _html(view: dict[str, Any], log: str, more: str) -> str:
-    head = " ".join(
-        [
-            _tag("span", _BADGE.format(view["color"]), f"{view['symbol']} {view['state']}"),
-            _tag("strong", "margin:0 4px", view["name"]),
-            _tag("code", f"{_CODE};{_DIM};background:none;color:inherit;padding:0", view["id"]),
-            _tag("span", f"{_DIM};margin-left:4px", _took(view)),
-        ]
-    )
-    rows = [
-        f'<div style="{_ROW};margin:8px 0 5px">{head}</div>',
-        _tag("div", f"{_ROW};{_DIM};font-size:12px", " · ".join(map(_unbroken, view["facts"]))),
-        *(_tag("div", f"{_ROW};white-space:pre-wrap", f"⚠ {text}") for text in view["notices"]),
-        _tag("div", f"{_ROW};{_BAD if view['state'] in _LOST else ''}", view["reason"]),
-        _tag("div", f"{_ROW};white-space:pre-wrap", view["hint"]),
-    ]
-    if log:
-        note = f"{_tag('span', f'{_DIM};font-style:italic', more)}\n" if more else ""
-        pre = f'<pre style="{_PRE}">{note}{log}</pre>'
-        rows.append(f'<div style="{_SCROLL}" tabindex="0">{pre}</div>')
-    else:
-        rows.append('<div style="height:5px"></div>')
-    return f'<div style="{_BOX}">{"".join(rows)}</div>'
-
-
-def _unbroken(fact: str) -> str:
-    return fact.replace(" ", "\N{NO-BREAK SPACE}") if len(fact) < 40 else fact
-
-
-def _tag(name: str, style: str, text: str) -> str:
-    return f'<{name} style="{style}">{html.escape(text)}</{name}>' if text else ""

@@ -61,12 +61,13 @@ def spec_of(
 
 
 def _with_defaults(data: dict[str, Any], defaults: Mapping[str, str | None]) -> dict[str, Any]:
+    # What a spec leaves open in so many words (null) stays open.
     own = "source" in data
     for name in ("entity", "project", *(["resource"] if own else [])):
-        if data.get(name) is None:
+        if name not in data:
             data[name] = setting(name, given=defaults.get(name)).value
     docker = data.get("docker") or {}
-    if own and data["resource"] != FALLBACK and not docker.get("docker_image"):
+    if own and data["resource"] != FALLBACK and docker.get("docker_image", "") == "":
         image = setting("image", given=defaults.get("image")).value
         data["docker"] = {**docker, "docker_image": image}
     return data

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import yaml
 
 from ..errors import RunStopped
-from ..redact import redact_spec, redact_text
-from .record import program_text, status_line
+from ..redact import redact_spec
+from .record import program_text, safe, status_line
 
 if TYPE_CHECKING:
     from ..handle import RunHandle
@@ -42,7 +42,7 @@ def stream(handle: RunHandle, out: TextIO | None = None, *, frame: bool = True) 
         raise RunStopped(f"Run {handle.id} was stopped by an interrupt.") from None
     if frame:
         run = handle.run
-        what_to_do = redact_text(run.reason).splitlines()[1:]
+        what_to_do = safe(run.reason).splitlines()[1:]
         print(status_line(run, time.time()), *what_to_do, sep="\n", file=out, flush=True)
 
 
@@ -58,7 +58,7 @@ def _follow(handle: RunHandle, out: TextIO, *, frame: bool) -> None:
             out.flush()
             at_start = text.endswith("\n") if text else at_start
         elif frame and item.kind in {"notice", "progress"}:
-            print(f"{'' if at_start else chr(10)}({item.data['text']})", file=out, flush=True)
+            print(f"{'' if at_start else chr(10)}({safe(item.data['text'])})", file=out, flush=True)
             at_start = True
     rest = decoder.decode(b"", final=True)
     out.write(rest + ("\n" if frame and (rest or not at_start) else ""))

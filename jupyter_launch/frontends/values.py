@@ -38,7 +38,7 @@ def read(option: Option, given: Any, expand: Callable[[str], Any]) -> Any:
 
 
 def _words(given: str, flag: str, expand: Callable[[str], Any]) -> list[str]:
-    if _NAME.fullmatch(given):
+    if _variable(given):
         value = expand(given)
         many = isinstance(value, (list, tuple))
         return [str(word) for word in value] if many else split(str(value), flag)
@@ -125,14 +125,15 @@ def pairs(
         value = expand(text)
         if not typed:
             found[key] = str(value)
-        elif _NAME.fullmatch(text):
+        elif _variable(text):
             found[key] = _checked({key: value}, flag)[key]
         else:
-            found[key] = _typed(value)
+            found[key] = value_of(value)
     return found
 
 
-def _typed(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """Read a value as people mean it: as YAML, or as text where it is none."""
     try:
         value = _yaml(text)
     except yaml.YAMLError:
@@ -172,14 +173,22 @@ def _yaml(text: str) -> Any:
         raise yaml.YAMLError(str(error)) from error
 
 
-_NAME = re.compile(r"\$\$|\$([A-Za-z_]\w*)|(?<!\$)\{([A-Za-z_]\w*)\}")
+_NAME = re.compile(r"\$\$|\$([A-Za-z_]\w*)|\{(\{[A-Za-z_]\w*\})\}|(?<!\$)\{([A-Za-z_]\w*)\}")
+_BRACES = re.compile(r"(?<!\$)(\{[A-Za-z_]\w*\})")
+
+
+def _variable(text: str) -> str | None:
+    """Give the name that a text is, if it is nothing else."""
+    whole = _NAME.fullmatch(text)
+    return (whole[1] or whole[3]) if whole else None
 
 
 def expander(names: Mapping[str, Any]) -> Callable[[str], Any]:
     """Make the function that puts variables in for ``$name`` and ``{name}``.
 
     A text that is nothing but a name gives the variable itself, not its text. ``$$`` is a dollar
-    sign, ``${name}`` is left for the macros of the spec. Nothing is ever evaluated.
+    sign, ``{{name}}`` is ``{name}``, ``${name}`` is left for the macros of the spec. Nothing is
+    ever evaluated.
 
     Raises
     ------
@@ -193,19 +202,26 @@ def expander(names: Mapping[str, Any]) -> Callable[[str], Any]:
             advice = f"Did you mean {close[0]!r}? " if close else ""
             raise SpecError(
                 f"There is no variable {name!r} in this notebook.",
-                hint=f"{advice}A literal dollar sign is $$; literal braces go into a variable.",
+                hint=f"{advice}Literally, $ is written $$, and {{name}} is written {{{{name}}}}.",
                 field=name,
             )
         return names[name]
 
+    def piece(found: re.Match[str]) -> str:
+        if name := found[1] or found[3]:
+            return str(value(name))
+        return found[2] or "$"
+
     def expand(text: str) -> Any:
-        if (whole := _NAME.fullmatch(text)) and whole[0] != "$$":
-            return value(whole[1] or whole[2])
-        return _NAME.sub(
-            lambda found: "$" if found[0] == "$$" else str(value(found[1] or found[2])), text
-        )
+        name = _variable(text)
+        return _NAME.sub(piece, text) if name is None else value(name)
 
     return expand
+
+
+def literal(text: str) -> str:
+    """Write text so that what `expander` makes gives it back as it is."""
+    return _BRACES.sub(r"{\1}", text.replace("$", "$$"))
 
 
 def split(text: str, what: str) -> list[str]:

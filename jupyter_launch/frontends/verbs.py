@@ -87,7 +87,7 @@ def _complain_of(handle: RunHandle) -> None:
 def stop(arguments: argparse.Namespace) -> int:
     """Stop runs and wait until they are."""
     for run_id in arguments.ids:
-        state = _launcher(arguments).handle(run_id).stop()
+        state = _launcher(arguments).handle(run_id).stop(kill=arguments.kill)
         print(f"{run_id} {state}")
     return OK
 

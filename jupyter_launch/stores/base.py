@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import QueueNotFound, RunNotFound
-from ..runs import Event, LogPosition, Queue, Run
+from ..runs import Event, LogPiece, LogPosition, Queue, Run, Sample
 from ..spec import LaunchSpec
 from ..states import State
 
@@ -136,8 +136,11 @@ class Store(ABC):
         """Record that nothing is left of an ended run at its backend."""
 
     @abstractmethod
-    def request_stop(self, run_id: str) -> Run:
-        """Ask for a run to be stopped. One that nobody holds is stopped at once."""
+    def request_stop(self, run_id: str, *, kill: bool = False) -> Run:
+        """Ask for a run to be stopped. One that nobody holds is stopped at once.
+
+        `kill`: the program gets no grace, or no more of it.
+        """
 
     @abstractmethod
     def find(self, run_id: str) -> Run | None:
@@ -158,6 +161,10 @@ class Store(ABC):
         self, *, states: Iterable[State] = (), queue: Queue | None = None, limit: int = 50
     ) -> list[Run]:
         """Give runs, newest first."""
+
+    @abstractmethod
+    def attempts(self, run_id: str) -> list[Run]:
+        """Give a run with all that it was launched again from, or as: oldest first."""
 
     @abstractmethod
     def ahead(self, run: Run) -> int:
@@ -188,6 +195,22 @@ class Store(ABC):
     @abstractmethod
     def log_position(self, run_id: str) -> LogPosition:
         """Say how much of each stream is stored."""
+
+    @abstractmethod
+    def log_pieces(self, run_id: str, start: int = 0, limit: int = 4096) -> list[LogPiece]:
+        """Give at most `limit` of the pieces the log was written in, from number `start` on.
+
+        They are recorded before their bytes: the newest may claim more than is there (yet). If
+        their writer died in between, the next one changes them to what is there.
+        """
+
+    @abstractmethod
+    def append_sample(self, run_id: str, owner: str, sample: Sample) -> None:
+        """Add what the program uses at a moment. Raises `LeaseLost`. Wakes nobody up."""
+
+    @abstractmethod
+    def samples(self, run_id: str, after: float = 0.0) -> list[Sample]:
+        """Give the samples taken after a Unix time, in order."""
 
     # -- queues, agents, snapshots -------------------------------------------------------------
 

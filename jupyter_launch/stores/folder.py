@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..bell import Bell, ring
 from ..errors import StoreError, StoreUnavailable
-from ..runs import LogPosition
-from . import log_file
+from ..runs import LogPiece, LogPosition, Sample
+from . import log_file, sample_file
 
 
 class Folder:
@@ -62,6 +62,25 @@ class Folder:
     def position(self, run_id: str) -> LogPosition:
         """Say how much of each stream of a run's log is there."""
         return log_file.position(self.log(run_id))
+
+    def pieces(self, run_id: str, start: int, limit: int) -> list[LogPiece]:
+        """Give the pieces a run's log was written in."""
+        return log_file.pieces(self.log(run_id), start, limit)
+
+    def append_sample(self, run_id: str, sample: Sample, may: Callable[[], None]) -> None:
+        """Add to a run's samples, if `may` does not raise."""
+        path = self._samples(run_id)
+        try:
+            sample_file.append(path, sample, may)
+        except OSError as error:
+            raise StoreUnavailable(f"{path} cannot be written: {error.strerror}.") from error
+
+    def samples(self, run_id: str, after: float) -> list[Sample]:
+        """Give a run's samples after a Unix time."""
+        return sample_file.read(self._samples(run_id), after)
+
+    def _samples(self, run_id: str) -> Path:
+        return self.log(run_id).with_suffix(".stat")
 
     def forget(self, run_id: str) -> None:
         """Put a run's log on the disk and stop writing to it."""

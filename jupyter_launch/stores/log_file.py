@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ..runs import LogPosition
+from ..runs import LogPiece, LogPosition
 
 try:
     import fcntl
@@ -41,10 +41,22 @@ def read(path: Path, offset: int, limit: int) -> bytes:
 def position(path: Path) -> LogPosition:
     """Say how much of each stream is in the log at `path`, between two appends."""
     try:
-        with path.with_suffix(".idx").open("rb") as index, _locked(index.fileno()):
+        with path.with_suffix(".idx").open("rb") as index, locked(index.fileno()):
             return _totals(index.read(), path.stat().st_size)[0]
     except FileNotFoundError:
         return LogPosition()
+
+
+def pieces(path: Path, start: int, limit: int) -> list[LogPiece]:
+    """Give at most `limit` records of the log at `path`, from number `start` on."""
+    try:
+        with path.with_suffix(".idx").open("rb", buffering=0) as index:
+            index.seek(start * RECORD.size)
+            data = index.read(limit * RECORD.size)
+    except FileNotFoundError:
+        return []
+    whole = len(data) - len(data) % RECORD.size
+    return [LogPiece(*record) for record in RECORD.iter_unpack(data[:whole])]
 
 
 def _totals(index: bytes, size: int) -> tuple[LogPosition, bytes]:
@@ -91,7 +103,7 @@ class LogWriter:
         pieces = [(stream, data) for stream, data in frames if data]
         now = time.time()
         records = b"".join(RECORD.pack(now, len(data), stream) for stream, data in pieces)
-        with self._lock, _locked(self._index):
+        with self._lock, locked(self._index):
             may()
             if not self._sound:
                 self._repair()
@@ -124,7 +136,8 @@ class LogWriter:
 
 
 @contextlib.contextmanager
-def _locked(descriptor: int) -> Iterator[None]:
+def locked(descriptor: int) -> Iterator[None]:
+    """Keep other writers of an open file away."""
     if descriptor < 0:
         raise OSError(errno.EBADF, "it was closed")
     if fcntl is None:

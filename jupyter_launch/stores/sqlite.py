@@ -6,19 +6,19 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..bell import Bell
-from ..errors import IllegalTransition, LeaseLost, QueueNotFound, SpecError
+from ..errors import IllegalTransition, LeaseLost, SpecError
 from ..owner import known_dead
-from ..runs import Event, LogPosition, Queue, Run, new_id
+from ..runs import Event, LogPiece, LogPosition, Queue, Run, Sample, new_id
 from ..spec import LaunchSpec
 from ..states import OWNED, State, legal
 from .base import LEASE_S, NEW_WORK, Agent, Change, Store
 from .folder import Folder
 from .sqlite_file import SQLiteFile, path_of
-
-AGENT_ALIVE_S = 3 * LEASE_S
+from .sqlite_queues import AgentTable, QueueTable
 
 
 class SQLiteStore(Store):
@@ -37,6 +37,7 @@ class SQLiteStore(Store):
         self._file = SQLiteFile(path)
         self.id = self._file.about()["id"]
         self._folder = Folder(path.with_name(path.name + ".d"))
+        self._queues, self._agents = QueueTable(self._file), AgentTable(self._file)
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -155,13 +156,15 @@ class SQLiteStore(Store):
     def clear_handle(self, run_id: str) -> None:
         self._file.rows("clear_handle", id=run_id)
 
-    def request_stop(self, run_id: str) -> Run:
+    def request_stop(self, run_id: str, *, kill: bool = False) -> Run:
         with self._file.transaction():
             run = self.get(run_id)
             if run.state is State.PENDING:
                 run = self.move(run_id, None, State.STOPPED, Change("stopped before it started"))
-            elif not run.state.terminal and self._file.row("request_stop", id=run_id):
-                run = run.evolve(stop_requested=True)
+            elif not run.state.terminal:
+                row = self._file.row("request_stop", id=run_id, kill=kill)
+                assert row is not None
+                run = self._run(row)
         if run.owner:
             self._folder.ring(run.owner)
         self._changed(run_id)
@@ -186,6 +189,9 @@ class SQLiteStore(Store):
         kept = wanted or set(State)
         rows = sorted((r for r in rows if r["state"] in kept), key=lambda r: -r["seq"])
         return [self._run(row) for row in rows[:limit]]
+
+    def attempts(self, run_id: str) -> list[Run]:
+        return [self._run(row) for row in self._file.rows("attempts", id=run_id)]
 
     def ahead(self, run: Run) -> int:
         row = self._file.row("ahead", id=run.id)
@@ -219,13 +225,13 @@ class SQLiteStore(Store):
         return [_event(row) for row in self._file.rows("events", id=run_id, after=after)]
 
     def append_log(self, run_id: str, owner: str, frames: Iterable[tuple[int, bytes]]) -> None:
-        def may() -> None:
-            row = self._file.row("owner", id=run_id)
-            if row is None or row["owner"] != owner:
-                raise LeaseLost(f"Run {run_id} is not held by this process any more.")
-
-        self._folder.append(run_id, frames, may)
+        self._folder.append(run_id, frames, partial(self._check_lease, run_id, owner))
         self._changed(run_id)
+
+    def _check_lease(self, run_id: str, owner: str) -> None:
+        row = self._file.row("owner", id=run_id)
+        if row is None or row["owner"] != owner:
+            raise LeaseLost(f"Run {run_id} is not held by this process any more.")
 
     def read_log(self, run_id: str, offset: int = 0, limit: int = 1 << 20) -> bytes:
         return self._folder.read(run_id, offset, limit)
@@ -233,39 +239,34 @@ class SQLiteStore(Store):
     def log_position(self, run_id: str) -> LogPosition:
         return self._folder.position(run_id)
 
+    def log_pieces(self, run_id: str, start: int = 0, limit: int = 4096) -> list[LogPiece]:
+        return self._folder.pieces(run_id, start, limit)
+
+    def append_sample(self, run_id: str, owner: str, sample: Sample) -> None:
+        self._folder.append_sample(run_id, sample, partial(self._check_lease, run_id, owner))
+
+    def samples(self, run_id: str, after: float = 0.0) -> list[Sample]:
+        return self._folder.samples(run_id, after)
+
     # -- queues, agents, snapshots -------------------------------------------------------------
 
     def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
-        values = {"resource": resource, "config": json.dumps(config), "now": time.time()}
-        return bool(self._file.rows("create_queue", queue=str(queue), **values))
+        return self._queues.create(queue, resource, config)
 
     def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
-        row = self._file.row("get_queue", queue=str(queue))
-        if row is None:
-            known = ", ".join(map(str, self.queues())) or "none yet"
-            raise QueueNotFound(
-                f"There is no queue {queue.name!r} of {queue.entity!r}. Queues: {known}.",
-                hint=f"Make it: jupyter launch queue create {queue.name} -e {queue.entity}",
-            )
-        return row["resource"], json.loads(row["config"])
+        return self._queues.config(queue)
 
     def queues(self) -> list[Queue]:
-        return [Queue.parse(row["queue"]) for row in self._file.rows("queues")]
+        return self._queues.all()
 
     def put_agent(self, agent: Agent) -> None:
-        queues = json.dumps([str(queue) for queue in agent.queues])
-        self._file.rows("put_agent", **{**vars(agent), "queues": queues})
+        self._agents.put(agent)
 
     def drop_agent(self, agent_id: str) -> None:
-        self._file.rows("drop_agent", id=agent_id)
+        self._agents.drop(agent_id)
 
     def agents(self) -> list[Agent]:
-        now = time.time()
-        return [
-            Agent(**{**dict(row), "queues": tuple(map(Queue.parse, json.loads(row["queues"])))})
-            for row in self._file.rows("agents")
-            if row["heartbeat"] > now - AGENT_ALIVE_S and not known_dead(row["owner"])
-        ]
+        return self._agents.alive()
 
     def put_snapshot(self, data: bytes) -> str:
         return self._folder.put_snapshot(data)
@@ -285,7 +286,8 @@ class SQLiteStore(Store):
         fields = {key: row[key] for key in row.keys() if key in Run.__dataclass_fields__}  # noqa: SIM118
         fields["state"] = State(row["state"])
         fields["queue"] = Queue.parse(row["queue"]) if row["queue"] else None
-        fields["stop_requested"] = bool(row["stop_requested"])
+        for asked in ("stop_requested", "kill_requested"):
+            fields[asked] = bool(row[asked])
         return Run(**fields, store=self.id)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ConfigError, StoreUnavailable
 from .sql import statements
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
 
@@ -88,7 +88,11 @@ class SQLiteFile:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = connect(self.path)
-            self._migrate(connection)
+            try:
+                self._migrate(connection)
+            except BaseException:
+                connection.close()  # with it goes what an upgrade that failed had begun
+                raise
             self._connection = connection
         return self._connection
 
@@ -97,9 +101,11 @@ class SQLiteFile:
             return
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)
-        if version == 0:
-            for statement in self._sql["schema"].split(";\n"):
+        upgrades = [f"upgrade_{number}" for number in range(version, SCHEMA_VERSION)]
+        for name in upgrades if version else ["schema"]:
+            for statement in self._sql[name].split(";\n"):
                 connection.execute(statement)
+        if version == 0:
             connection.execute("INSERT INTO about VALUES ('id', ?)", (uuid.uuid4().hex[:12],))
         connection.execute("COMMIT")
         if version > SCHEMA_VERSION:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, sync_playwright
 
 CHROMIUM = os.environ.get("JUPYTER_LAUNCH_TEST_CHROMIUM", "/usr/bin/chromium")
 SWITCHES = [
@@ -28,6 +28,10 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    # what is not in front must go on as well: tests look at several pages at once
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
 ]
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 QUIET = {
@@ -37,28 +41,39 @@ QUIET = {
         "doNotDisturbMode": True,
     }
 }
+MIME = "application/vnd.jupyter-launch.run.v1+json"
+LOADED = "c.InteractiveShellApp.extensions = ['jupyter_launch']\n"
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
-def write_notebook(path: Path, cells: Sequence[str]) -> None:
-    """Write a notebook of code cells without outputs."""
+def write_notebook(
+    path: Path, cells: Sequence[str], outputs: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Write a notebook of code cells, the first of which may have outputs."""
     made: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "id": f"cell-{number}",
             "metadata": {},
             "source": source,
-            "outputs": [],
+            "outputs": [] if number else list(outputs),
             "execution_count": None,
         }
         for number, source in enumerate(cells)
     ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}}
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": KERNEL}}
     path.write_text(json.dumps({**notebook, "cells": made}))
 
 
+def saved_output(path: Path, cell: int = 0) -> dict[str, Any]:
+    """Give the one output that a cell has in a notebook file: its data by MIME type."""
+    (output,) = json.loads(path.read_text())["cells"][cell]["outputs"]
+    data: dict[str, Any] = output["data"]
+    return data
+
+
 class Server:
-    """A Jupyter server of its own on a loopback port.
+    """A Jupyter server of its own on a loopback port; its kernels have the magics loaded.
 
     Parameters
     ----------
@@ -66,21 +81,28 @@ class Server:
         ``lab`` or ``notebook``.
     root : Path
         Where the notebooks are, and below ``.jupyter`` everything the server writes.
+    switches : str
+        Further arguments of the server.
     """
 
-    def __init__(self, app: str, root: Path) -> None:
+    def __init__(self, app: str, root: Path, *switches: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.app, self.root, self.token = app, root, secrets.token_hex(16)
+        self.app, self.root, self.switches = app, root, switches
+        self.token = secrets.token_hex(16)
         own = root / ".jupyter"
         for name, values in QUIET.items():
             path = own / "settings" / f"{name}.jupyterlab-settings"
             path.parent.mkdir(parents=True)
             path.write_text(json.dumps(values))
+        profile = own / "ipython/profile_default"
+        profile.mkdir(parents=True)
+        (profile / "ipython_config.py").write_text(LOADED)
+        self.config = own / "config"
         self.environment = {
             **os.environ,
-            "JUPYTER_CONFIG_DIR": str(own / "config"),
+            "JUPYTER_CONFIG_DIR": str(self.config),
             "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
             "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
@@ -89,22 +111,34 @@ class Server:
         self.log = own / "server.log"
 
     def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server, on the same port and with the same token each time."""
         command = [sys.executable, "-m", "jupyter", self.app, "--no-browser", "--allow-root"]
         command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={self.port}"]
-        command += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}"]
-        command += ["--expose-app-in-browser"]
-        with self.log.open("wb") as log:
+        command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"]
+        command += [f"--ServerApp.root_dir={self.root}", "--expose-app-in-browser"]
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, cwd=self.root
+                [*command, *self.switches],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.root,
             )
         deadline = time.monotonic() + 60
         while not self._answers():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.1)  # the server has no other way to say that it is up
-        return self
+            time.sleep(0.05)  # the server has no other way to say that it is up
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """End the server, and with it its kernels."""
         self.process.terminate()
         try:
             self.process.wait(15)
@@ -117,18 +151,39 @@ class Server:
         tail = f"lab/tree/{notebook}?reset&" if self.app == "lab" else f"notebooks/{notebook}?"
         return f"http://127.0.0.1:{self.port}/{tail}token={self.token}"
 
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Make a request of the server's REST API."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def start_kernel(self, notebook: str) -> None:
+        """Start a notebook's kernel, so that the page finds it when it opens."""
+        kernel = {"name": KERNEL["name"]}
+        session = {"path": notebook, "name": notebook, "type": "notebook", "kernel": kernel}
+        self.ask("POST", "api/sessions", session)
+
+    def end_kernels(self) -> None:
+        """Shut all kernels down."""
+        for session in self.ask("GET", "api/sessions"):
+            self.ask("DELETE", f"api/sessions/{session['id']}")
+
     def _answers(self) -> bool:
-        address = f"http://127.0.0.1:{self.port}/api/status?token={self.token}"
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return bool(answer.status == 200)
+            self.ask("GET", "api/status")
         except (urllib.error.URLError, OSError):
             return False
+        return True
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[Page]:
-    """Give a page of a Chromium with an empty profile."""
+def chromium(profile: Path) -> Iterator[BrowserContext]:
+    """Give a Chromium with an empty profile."""
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(profile),
@@ -136,21 +191,37 @@ def browser(profile: Path) -> Iterator[Page]:
             headless=True,
             args=SWITCHES,
             viewport={"width": 1200, "height": 900},
+            permissions=["clipboard-read", "clipboard-write"],
         )
-        page = context.new_page()
-        page.on("dialog", lambda dialog: dialog.accept())
-        yield page
+        yield context
         context.close()
 
 
-def open_notebook(page: Page, server: Server, notebook: str) -> None:
-    """Open a notebook and wait until its kernel is connected and idle."""
-    page.goto(server.url(notebook), wait_until="domcontentloaded")
+@contextmanager
+def browser(profile: Path) -> Iterator[Page]:
+    """Give a page of a Chromium with an empty profile."""
+    with chromium(profile) as context:
+        page = context.new_page()
+        page.on("dialog", lambda dialog: dialog.accept())
+        yield page
+
+
+def open_notebook(page: Page, server: Server, notebook: str, *, kernel: bool = True) -> None:
+    """Open a notebook and wait until it is there, with its kernel connected and idle."""
+    if kernel:
+        server.start_kernel(notebook)
+    page.goto(server.url(notebook), wait_until="commit")
+    wait_open(page, kernel=kernel)
+
+
+def wait_open(page: Page, *, kernel: bool = True) -> None:
+    """Wait until the page's notebook is there, and its kernel if it has one."""
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell .cm-content", timeout=60_000)
     page.wait_for_function(
-        f"""() => {{ const panel = window.jupyterapp && {NOTEBOOK};
+        f"""kernel => {{ const panel = window.jupyterapp && {NOTEBOOK};
         return panel?.context?.isReady
-            && panel.sessionContext?.session?.kernel?.status === 'idle'; }}""",
+            && (!kernel || panel.sessionContext?.session?.kernel?.status === 'idle'); }}""",
+        arg=kernel,
         timeout=60_000,
     )
 
@@ -180,6 +251,11 @@ def save(page: Page) -> None:
     page.evaluate(f"async () => {{ await {NOTEBOOK}.context.save(); }}")
 
 
-def output(page: Page, number: int) -> Any:
+def dirty(page: Page) -> bool:
+    """Say whether the notebook has changes that are not saved."""
+    return bool(page.evaluate(f"() => {NOTEBOOK}.context.model.dirty"))
+
+
+def output(page: Page, number: int) -> Locator:
     """Give the locator of a cell's output area."""
     return page.locator(".jp-NotebookPanel .jp-Cell").nth(number).locator(".jp-Cell-outputArea")

@@ -9,19 +9,24 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
 
+from jupyter_launch import multiplex, sampling
 from jupyter_launch.backends import backend
 from jupyter_launch.backends.base import STDERR, STDOUT, Backend, Frame
 from jupyter_launch.backends.local_process import LocalProcess
 from jupyter_launch.errors import StartFailed
+from jupyter_launch.handle import RunHandle
 from jupyter_launch.program import Program
 from jupyter_launch.runs import LogPosition, Run, new_id
+from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
+from jupyter_launch.submit import Launcher
 
 BEGINNING = LogPosition()
 IMAGE = "jupyter-launch-test/python:latest"
@@ -46,6 +51,35 @@ SAID = {
     + b"\n\n\nprogress 1%\rprogress 2%\rthe last line has no end",
     STDERR: b"a warning\r\n" + b"\x00" * 100_000 + b"\n\xf0\x9f\x9a",
 }
+
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+print("ready", flush=True)
+while True:
+    time.sleep(600)
+"""
+
+TWO_WRITES = r"""
+import os, threading
+def write(stream, word):
+    for n in range(5000):
+        os.write(stream, b"<%s %d" % (word, n))
+        os.write(stream, b">\n")
+threads = [threading.Thread(target=write, args=one) for one in ((1, b"out"), (2, b"err"))]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+BUSY = """
+import os
+held = b"x" * (64 << 20)
+if os.fork():  # a child of its own is busy
+    print("busy", flush=True)
+    os.wait()
+while True:
+    pass
+"""
 
 FOLLOW = """
 import sys
@@ -318,9 +352,47 @@ class TestBackend:
         assert 0.9 < time.monotonic() - began < 15
         assert place.backend.result(handle).exit_code == 137
 
+    @pytest.mark.timeout(60)
+    def test_a_kill_ends_somebody_elses_grace(self, place: Place) -> None:
+        handle = place.start(place.program(DEAF))
+        place.read_until(handle, b"ready\n")
+        patient = threading.Thread(target=place.backend.stop, args=(handle, 600))
+        patient.start()
+        place.read_until(handle, b"asked\n")
+        place.backend.stop(handle, 0)
+        assert place.backend.result(handle).exit_code == 137
+        patient.join()
+        place.backend.stop(handle, 0)  # a second time is no error
+
+    @pytest.mark.timeout(60)
+    def test_a_kill_alone_gives_no_grace(self, place: Place) -> None:
+        handle = place.start(place.program(DEAF))
+        place.read_until(handle, b"ready\n")
+        place.backend.stop(handle, 0)
+        assert place.backend.result(handle).exit_code == 137
+
     def test_stopping_what_has_ended_does_nothing(self, place: Place, talk: Talk) -> None:
         place.backend.stop(talk.handle, 10)
         assert place.backend.result(talk.handle).exit_code == 0
+
+    # -- what it uses --------------------------------------------------------------------------
+
+    def test_stats_count_what_its_processes_use(self, place: Place) -> None:
+        handle = place.start(place.program(BUSY))
+        place.read_until(handle, b"busy\n")
+        used = place.backend.stats(handle)
+        assert used is not None
+        assert 64 << 20 <= used.memory <= used.memory_limit
+        while (later := place.backend.stats(handle)) and later.cpu_s < used.cpu_s + 0.5:
+            assert later.cpu_s >= used.cpu_s
+        assert later, "it goes on"
+        place.backend.stop(handle, 0)
+        while place.backend.stats(handle):  # its child may take a moment to die
+            time.sleep(0.01)
+
+    def test_there_are_no_stats_of_what_never_ran(self, place: Place, talk: Talk) -> None:
+        assert place.backend.stats(place.backend.handle(place.new_run())) is None
+        assert place.backend.stats(talk.handle) is None
 
     # -- traces --------------------------------------------------------------------------------
 
@@ -375,3 +447,85 @@ class TestBackend:
         for part in (place.backend.name, "main.py", "--lr", "PLAIN", "value"):
             assert part in shown
         assert not place.backend.find(place.backend.handle(run))
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ["local-process", pytest.param("local-container", marks=pytest.mark.docker)],
+)
+class TestRun:
+    """What a run does at each of them, as its record shows it."""
+
+    @pytest.fixture
+    def launch(self, launcher: Launcher, resource: str) -> Callable[[str], RunHandle]:
+        def launched(code: str) -> RunHandle:
+            spec = {
+                "source": {"kind": "cell", "body": code},
+                "docker": {"docker_image": IMAGE},
+                "resource": resource,
+                "grace_s": 600,
+            }
+            return launcher.launch(LaunchSpec.from_dict(spec))
+
+        return launched
+
+    @pytest.fixture
+    def deaf(self, launch: Callable[[str], RunHandle]) -> RunHandle:
+        """A run with a long grace whose program was heard and will not end."""
+        handle = launch(DEAF)
+        heard(handle, b"ready\n")
+        return handle
+
+    @pytest.mark.timeout(60)
+    def test_a_second_stop_that_kills_ends_its_grace(self, deaf: RunHandle) -> None:
+        assert deaf.stop(wait=False) in {State.RUNNING, State.STOPPING}
+        heard(deaf, b"asked\n")
+        assert deaf.stop(kill=True) is State.STOPPED
+        run = deaf.run
+        assert (run.reason, run.exit_code) == ("killed on request", 137)
+        assert deaf.logs() == "ready\nasked\n"
+        states = [event.data["state"] for event in deaf.events() if event.kind == "state"]
+        assert states == ["starting", "running", "stopping", "stopped"]
+
+    @pytest.mark.timeout(60)
+    def test_it_may_be_killed_without_being_asked(self, deaf: RunHandle) -> None:
+        assert deaf.stop(kill=True) is State.STOPPED
+        assert (deaf.run.reason, deaf.exit_code) == ("killed on request", 137)
+
+    def test_it_is_sampled_while_it_runs(
+        self, launch: Callable[[str], RunHandle], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for pause in ("FIRST_S", "OFTEN_S", "SELDOM_S"):
+            monkeypatch.setattr(sampling, pause, 0.05)
+        handle = launch(BUSY)
+        while len(seen := handle.store.samples(handle.id)) < 3:
+            assert not handle.status.terminal
+            time.sleep(0.02)  # samples ring for nobody
+        assert max(sample.cpu for sample in seen) > 0
+        assert max(sample.memory for sample in seen) >= 64 << 20
+        events = handle.events()
+        assert handle.stop(kill=True) is State.STOPPED
+        assert handle.store.samples(handle.id)[:3] == seen
+        assert len(handle.events()) == len(events) + 2, "stopping and stopped, nothing of samples"
+
+    def test_its_lines_are_whole_although_two_streams_write_them_in_parts(
+        self, launch: Callable[[str], RunHandle], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(multiplex, "HOLD_S", 60.0)  # however busy this machine is
+        handle = launch(TWO_WRITES)
+        assert handle.wait(60) is State.FINISHED
+        lines = handle.logs().splitlines()
+        for word in ("out", "err"):
+            said = [line for line in lines if line.startswith(f"<{word}")]
+            assert said == [f"<{word} {number}>" for number in range(5000)]
+        assert len(lines) == 10_000
+
+
+def heard(handle: RunHandle, text: bytes) -> None:
+    """Return as soon as a run's log has the text."""
+    said = b""
+    for piece in handle.follow():
+        said += piece
+        if text in said:
+            return
+    raise AssertionError(f"the program ended without saying {text!r}: {said!r}")

@@ -31,7 +31,7 @@ from jupyter_launch.errors import (
     StoreError,
 )
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import LogPosition, Queue, Run, new_id
+from jupyter_launch.runs import LogPiece, LogPosition, Queue, Run, Sample, new_id
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import OWNED, TERMINAL, State, legal
 from jupyter_launch.stores import open_store
@@ -77,6 +77,14 @@ BE_SOMEBODY = (
     "print(new_owner(), flush=True); sys.stdin.read()"
 )
 
+any_size = st.integers(0, 2**62)
+any_use = st.floats(0, 1e6)
+any_samples = st.lists(
+    st.builds(
+        Sample, st.just(0.0), any_use, any_size, any_size, st.none() | any_use, st.none() | any_size
+    ),
+    max_size=30,
+)
 any_frames = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=30)), max_size=5)
 on_one_store = settings(
     deadline=None,
@@ -543,6 +551,25 @@ class StoreContract:
             assert listener.wait(0)
         assert store.renew(me) == [run.evolve(stop_requested=True)]
 
+    @pytest.mark.parametrize("asked", [[True], [False, True], [True, False]])
+    def test_a_kill_is_recorded_and_heard_and_stays(
+        self, store: Store, other: Store, me: str, asked: list[bool]
+    ) -> None:
+        run = put(store, State.RUNNING, me)
+        with store.listen(me) as listener:
+            for kill in asked:
+                other.request_stop(run.id, kill=kill)
+                assert listener.wait(0)
+        assert store.renew(me) == [run.evolve(stop_requested=True, kill_requested=True)]
+        assert store.get(run.id) == other.get(run.id) == store.renew(me)[0]
+
+    def test_whoever_adopts_a_run_knows_that_it_is_to_be_killed(
+        self, store: Store, me: str, dead_owner: str
+    ) -> None:
+        run = put(store, State.STOPPING, dead_owner)
+        store.request_stop(run.id, kill=True)
+        assert [adopted.kill_requested for adopted in store.sweep(me)] == [True]
+
     def test_stopping_an_unknown_run_says_so(self, store: Store) -> None:
         with pytest.raises(RunNotFound):
             store.request_stop("nobody")
@@ -591,6 +618,22 @@ class StoreContract:
         run = put(store, State.RUNNING, me)
         assert store.runs(states=iter([State.RUNNING])) == [run]
         assert store.runs(states=[State.RUNNING, State.RUNNING]) == [run]
+
+    def test_attempts_are_a_chain_of_relaunches_from_any_of_them(self, store: Store) -> None:
+        parents = {"a": "long gone", "b": "a", "x": None, "c": "b", "b2": "a", "c2": "b2", "y": "x"}
+        for name, parent in parents.items():
+            store.submit(SPEC.evolve(run_id=name), queue=QUEUE, parent=parent)
+        for family in (["a", "b", "c", "b2", "c2"], ["x", "y"]):
+            for name in family:
+                assert [run.id for run in store.attempts(name)] == family
+        assert store.attempts("a")[1] == store.get("b")
+        assert store.attempts("unknown") == []
+
+    def test_attempts_end_even_where_they_go_in_a_circle(self, store: Store) -> None:
+        for name, parent in (("a", "b"), ("b", "a"), ("me", "me")):
+            store.submit(SPEC.evolve(run_id=name), queue=QUEUE, parent=parent)
+        assert [run.id for run in store.attempts("b")] == ["a", "b"]
+        assert [run.id for run in store.attempts("me")] == ["me"]
 
     # -- events --------------------------------------------------------------------------------
 
@@ -680,6 +723,65 @@ class StoreContract:
         store.move(run.id, me, State.FINISHED, NOTHING)
         assert other.read_log(run.id) == b"out\nerr\n"
         assert other.log_position(run.id) == LogPosition(4, 4)
+
+    @given(batches=st.lists(any_frames, max_size=6), parts=st.lists(st.integers(1, 9), min_size=1))
+    @on_one_store
+    def test_a_logs_pieces_say_where_its_bytes_are_from(
+        self, store: Store, batches: list[list[tuple[int, bytes]]], parts: list[int]
+    ) -> None:
+        me = new_owner()
+        run = store.submit(SPEC, owner=me)
+        began = time.time()
+        for batch in batches:
+            store.append_log(run.id, me, batch)
+        written = [(stream, len(data)) for batch in batches for stream, data in batch if data]
+        found: list[LogPiece] = []
+        for limit in itertools.cycle(parts):
+            more = store.log_pieces(run.id, len(found), limit)
+            assert len(more) <= limit
+            if not more:
+                break
+            found += more
+        assert [(piece.stream, piece.length) for piece in found] == written
+        times = [piece.at for piece in found]
+        assert times == sorted(times)
+        assert all(began <= at <= time.time() for at in times)
+        assert store.log_pieces(run.id) == found
+
+    # -- samples -------------------------------------------------------------------------------
+
+    @given(samples=any_samples, steps=st.lists(st.floats(0.5, 1e6), min_size=30, max_size=30))
+    @on_one_store
+    def test_samples_are_given_back_as_they_were_taken(
+        self, store: Store, site: Site, samples: list[Sample], steps: list[float]
+    ) -> None:
+        me = new_owner()
+        run = store.submit(SPEC, owner=me)
+        times = list(itertools.accumulate(steps))
+        taken = [sample._replace(at=at) for sample, at in zip(samples, times, strict=False)]
+        for sample in taken:
+            store.append_sample(run.id, me, sample)
+        with contextlib.closing(open_store(site.url)) as again:
+            assert again.samples(run.id) == taken
+            for number, sample in enumerate(taken):
+                assert again.samples(run.id, sample.at) == taken[number + 1 :]
+                assert again.samples(run.id, sample.at - 0.25) == taken[number:]
+
+    def test_samples_come_from_the_lease_holder_only_and_wake_nobody(
+        self, store: Store, me: str, rival: str
+    ) -> None:
+        run = put(store, State.RUNNING, me)
+        sample = Sample(1.0, 0.5, 1 << 20)
+        with store.listen(run.id) as listener:
+            store.append_sample(run.id, me, sample)
+            assert not listener.wait(0)
+        with pytest.raises(LeaseLost):
+            store.append_sample(run.id, rival, sample)
+        store.move(run.id, me, State.FINISHED, NOTHING)
+        with pytest.raises(LeaseLost):
+            store.append_sample(run.id, me, sample)
+        assert store.samples(run.id) == [sample]
+        assert store.samples("unknown") == []
 
     # -- queues, agents, snapshots -------------------------------------------------------------
 
@@ -825,6 +927,7 @@ class TestSQLiteStore(StoreContract):
             with contextlib.closing(open_store(f"sqlite:///{tmp_path}/new/a.db")) as made:
                 run = made.submit(SPEC, owner=me)
                 made.append_log(run.id, me, [(1, b"x")])
+                made.append_sample(run.id, me, Sample(1.0, 0.0, 0))
                 made.put_snapshot(b"x")
                 with made.listen(run.id):
                     paths = [tmp_path / "new", *(tmp_path / "new").rglob("*")]
@@ -832,7 +935,8 @@ class TestSQLiteStore(StoreContract):
                     folders = {str(p) for p in paths if p.is_dir()}
         finally:
             os.umask(before)
-        assert {"a.db", "a.db-wal", f"{run.id}.log", f"{run.id}.idx"} <= {p.name for p in paths}
+        names = {"a.db", "a.db-wal", *(f"{run.id}.{kind}" for kind in ("log", "idx", "stat"))}
+        assert names <= {p.name for p in paths}
         assert modes == {path: 0o700 if path in folders else 0o600 for path in modes}
 
     def test_a_log_is_a_plain_file(self, store: Store, me: str, tmp_path: Path) -> None:
@@ -840,6 +944,18 @@ class TestSQLiteStore(StoreContract):
         store.append_log(run.id, me, [(1, b"one\n"), (2, b"two\n")])
         path = tmp_path / "own" / "launch.db.d" / "logs" / f"{run.id}.log"
         assert path.read_bytes() == b"one\ntwo\n"
+
+    def test_a_sample_cut_off_by_a_full_disk_is_written_over(
+        self, store: Store, me: str, tmp_path: Path
+    ) -> None:
+        run = store.submit(SPEC, owner=me)
+        first, second = Sample(1.0, 0.5, 7), Sample(2.0, 0.5, 8, 9, 1.0, 3)
+        store.append_sample(run.id, me, first)
+        with (tmp_path / "own" / "launch.db.d" / "logs" / f"{run.id}.stat").open("ab") as file:
+            file.write(b"half a record")
+        assert store.samples(run.id) == [first]
+        store.append_sample(run.id, me, second)
+        assert store.samples(run.id) == [first, second]
 
     @pytest.mark.parametrize("state", [State.LEASED, State.RUNNING])
     def test_an_owner_that_wakes_up_in_the_middle_of_a_sweep_keeps_its_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_launch.frontends import cli
+from jupyter_launch.frontends.copy_as import FORMS
 from jupyter_launch.owner import pid_of
 from jupyter_launch.runs import Queue, Run
 from jupyter_launch.spec import LaunchSpec
@@ -35,9 +37,10 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_LAUNCH_ENTITY", "me")
 
 
-def call(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def call(*words: str, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *words],
+        input=typed,
         capture_output=True,
         text=True,
         check=False,
@@ -115,6 +118,25 @@ class TestRun:
         assert log == "args []"
         assert re.fullmatch(rf"✓ finished · .*{run.id} · .* · exit code 0", last)
         assert run.state is State.FINISHED
+
+    def test_standard_input_is_launched_like_a_cell(self, store: Store) -> None:
+        done = call("run", "-", *HERE, "--", "b", typed="#!/bin/sh\necho cell $1\n")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "\ncell b\n" in done.stdout
+        spec = {"source": {"kind": "cell", "body": "print('whole')\n"}, "resource": "local-process"}
+        done = call("run", "-", "--spec", typed=json.dumps(spec))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "\nwhole\n" in done.stdout
+        sources = [run.spec.source for run in store.runs()]
+        assert [source and source.kind for source in sources] == ["cell", "cell"]
+
+    def test_a_copied_command_launches_the_same(self, script: str, store: Store) -> None:
+        output("run", script, *HERE, "--set", "lr=1e-3", "--env", "A=b'c")
+        (run,) = store.runs()
+        words = shlex.split(FORMS["cli"](run))
+        assert words[:2] == ["jupyter", "launch"]
+        output(*words[2:])
+        assert [run.spec] * 2 == [run.spec for run in store.runs()]
 
     def test_a_failed_run_ends_with_1(self, script: str, store: Store) -> None:
         done = call("run", script, *HERE, "--", "a b", "--json", "-x")
@@ -347,6 +369,19 @@ class TestStop:
         assert output("stop", run_id) == f"{run_id} stopped\n"
         assert 0.5 < time.monotonic() - begun < 5
         assert store.get(run_id).exit_code == 128 + signal.SIGKILL
+
+    @pytest.mark.timeout(60)
+    def test_kill_does_not_wait_for_the_grace(self, store: Store) -> None:
+        Path("s.sh").write_text("trap '' TERM\necho deaf\nwhile true; do sleep 0.1; done")
+        run_id = output("run", "s.sh", *HERE, "--grace", "600", "--no-wait").strip()
+        with store.listen(run_id) as listener:
+            while not store.read_log(run_id):
+                listener.wait(5)
+        with subprocess.Popen([*COMMAND, "stop", run_id], stdout=subprocess.PIPE) as patient:
+            assert store.wait(run_id, lambda run: run.state is State.STOPPING, timeout=30)
+            assert output("stop", run_id, "--kill") == f"{run_id} stopped\n"
+            assert patient.communicate()[0].decode() == f"{run_id} stopped\n"
+        assert (store.get(run_id).reason, store.get(run_id).exit_code) == ("killed on request", 137)
 
     def test_a_pending_run_is_stopped_at_once(self, store: Store) -> None:
         spec = LaunchSpec.from_dict({"docker": {"docker_image": TINY}})

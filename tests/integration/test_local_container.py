@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import shutil
@@ -24,6 +25,7 @@ from docker.errors import APIError
 from jupyter_launch.backends.base import STDERR, STDOUT, Frame
 from jupyter_launch.backends.docker_create import create, create_body
 from jupyter_launch.backends.docker_options import container_options
+from jupyter_launch.backends.docker_stats import gpu_ids
 from jupyter_launch.backends.local_container import LocalContainer
 from jupyter_launch.docker_engine import address, connect
 from jupyter_launch.errors import (
@@ -40,6 +42,7 @@ from tests.conftest import PYTHON, TINY
 
 pytestmark = pytest.mark.docker
 BEGINNING = LogPosition()
+HOLD_MEMORY = "import time; x = b'x' * (64 << 20); print('held', flush=True); time.sleep(600)"
 
 
 class Bench:
@@ -420,6 +423,38 @@ def test_stopping_what_was_only_created_prevents_it(bench: Bench) -> None:
     create(connect(address()), handle.rpartition("#")[2], body, None)
     bench.backend.stop(handle, 10)
     assert not exists(handle)
+
+
+@pytest.mark.parametrize(
+    ("flags", "ids"),
+    [
+        ((), None),
+        (("--gpus=all",), []),
+        (("--gpus=2",), ["0", "1"]),
+        (("--gpus", '"device=1,GPU-7f"'), ["1", "GPU-7f"]),
+    ],
+)
+def test_the_gpus_of_a_container_are_known(flags: tuple[str, ...], ids: list[str] | None) -> None:
+    name = docker("create", *flags, TINY).stdout.strip()
+    try:
+        assert gpu_ids(json.loads(docker("inspect", name).stdout)[0]) == ids
+    finally:
+        docker("rm", name)
+
+
+def test_memory_is_what_docker_stats_shows(bench: Bench) -> None:
+    handle = bench.start(Program(command=("python3", "-c", HOLD_MEMORY), image=PYTHON))
+    for batch in bench.backend.attach(handle, BEGINNING):
+        if any(b"held" in frame.data for frame in batch):
+            break
+    name = handle.rpartition("#")[2]
+    shown = docker("stats", "--no-stream", "--format={{.MemUsage}}", name).stdout
+    used = bench.backend.stats(handle)
+    assert used is not None
+    assert float(shown.partition("MiB")[0]) == pytest.approx(used.memory / 2**20, rel=0.1)
+    assert (used.gpu, used.gpu_memory) == (None, None)
+    bench.backend.stop(handle, 0)
+    assert bench.backend.stats(handle) is None
 
 
 def test_remove_takes_anonymous_volumes_along(bench: Bench) -> None:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_launch.backends import process_stats
 from jupyter_launch.backends.base import STDERR, STDOUT, Result
+from jupyter_launch.backends.gpus import GpuMeter
 from jupyter_launch.backends.local_process import LocalProcess
 from jupyter_launch.errors import BackendError, SpecError, StartFailed, Unsupported
 from jupyter_launch.program import Program
@@ -319,6 +321,42 @@ class TestStop:
         processes.backend.stop(handle, 0.2)
         assert patient.wait(20) == 0
         assert processes.backend.result(handle).exit_code == 137
+
+
+class TestStats:
+    def test_gpus_are_asked_for(
+        self, processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = tmp_path / "nvidia-smi"
+        program.write_text("#!/bin/sh\nprintf '25, 1024\\n75, 1024\\n'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr(process_stats, "METER", GpuMeter())
+        handle = processes.python("print('ready', flush=True)\nwhile True: pass")
+        assert processes.first_line(handle) == "ready"
+        used = processes.backend.stats(handle)
+        assert used is not None
+        assert (used.gpu, used.gpu_memory) == (0.5, 2 << 30)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        used = processes.backend.stats(handle)
+        assert used is not None
+        assert (used.gpu, used.gpu_memory) == (None, None)
+
+    def test_the_supervisor_is_no_part_of_the_program(self, processes: Processes) -> None:
+        handle = processes.start("sleep", "600")
+        while not (used := processes.backend.stats(handle)):
+            time.sleep(0.01)
+        assert used.memory < 8 << 20, "a Python would be larger than that"
+
+    def test_without_its_session_nobody_can_tell(self, processes: Processes) -> None:
+        handle = processes.start("sleep", "600")
+        session = Path(handle, "session")
+        while not session.exists():
+            time.sleep(0.01)
+        for content in ("", "1 2"):
+            session.write_text(content)
+            assert processes.backend.stats(handle) is None
 
 
 class TestOptions:

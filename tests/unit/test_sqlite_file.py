@@ -32,6 +32,61 @@ ELSEWHERE = (
 )
 
 
+FIRST_SCHEMA = """
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    spec_json TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created REAL NOT NULL,
+    entity TEXT,
+    project TEXT,
+    name TEXT,
+    queue TEXT,
+    priority INTEGER NOT NULL,
+    secrets TEXT NOT NULL,
+    resource TEXT,
+    owner TEXT,
+    lease_until REAL,
+    handle TEXT,
+    started REAL,
+    ended REAL,
+    exit_code INTEGER,
+    reason TEXT NOT NULL DEFAULT '',
+    parent TEXT,
+    stop_requested INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX runs_pending ON runs (queue, priority, seq) WHERE state = 'pending';
+CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
+CREATE INDEX runs_left ON runs (ended) WHERE handle IS NOT NULL;
+CREATE TABLE events (
+    run_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE queues (
+    queue TEXT PRIMARY KEY,
+    resource TEXT NOT NULL,
+    config TEXT NOT NULL,
+    created REAL NOT NULL
+);
+CREATE TABLE agents (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    queues TEXT NOT NULL,
+    max_jobs INTEGER NOT NULL,
+    started REAL NOT NULL,
+    heartbeat REAL NOT NULL,
+    status TEXT NOT NULL
+);
+PRAGMA user_version = 1;
+"""
+"""The tables of the first version, as it made them."""
+
 MAKE = (
     "import sys; from jupyter_launch.stores import open_store\n"
     "print('ready', flush=True); sys.stdin.readline(); print(open_store(sys.argv[1]).id)"
@@ -174,7 +229,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     expected = (
-        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 1).\n"
+        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 2).\n"
         "Upgrade: pip install -U jupyter_launch"
     )
     assert why_not(path) == expected
@@ -191,6 +246,79 @@ def test_a_store_that_was_upgraded_meanwhile_stays_closed(path: Path) -> None:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="made by a newer jupyter_launch"):
                 store.submit(SPEC, queue=QUEUE)
+
+
+# -- of an older version -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def old_path(tmp_path: Path) -> Path:
+    """A store as the first version left it: one run that ended, one that waits."""
+    path = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(FIRST_SCHEMA)
+        connection.execute("INSERT INTO about VALUES ('id', 'old-store')")
+        connection.execute(
+            "INSERT INTO runs (id, spec_json, state, created, priority, secrets, stop_requested)"
+            " VALUES ('ended', ?, 'stopped', 1.5, 2, '[]', 1)",
+            [SPEC.to_json()],
+        )
+        connection.execute("INSERT INTO queues VALUES ('ann/default', 'local-container', '{}', 1)")
+        connection.execute(
+            "INSERT INTO runs (id, spec_json, state, created, priority, secrets, queue, parent)"
+            " VALUES ('waits', ?, 'pending', 2.5, 2, '[]', 'ann/default', 'ended')",
+            [SPEC.to_json()],
+        )
+    return path
+
+
+def test_a_store_of_the_first_version_goes_on(old_path: Path) -> None:
+    with opened(old_path) as store:
+        assert store.id == "old-store"
+        ended, waits = store.get("ended"), store.get("waits")
+        assert (ended.state, ended.created, ended.spec) == ("stopped", 1.5, SPEC)
+        assert (ended.stop_requested, ended.kill_requested) == (True, False)
+        owner = new_owner()
+        claimed = store.claim([QUEUE], owner, ())
+        assert claimed == waits.evolve(state=claimed and claimed.state, owner=owner)
+        assert store.request_stop("waits", kill=True).kill_requested
+        again = store.submit(SPEC, queue=QUEUE, parent="waits")
+        assert [run.id for run in store.attempts(again.id)] == ["ended", "waits", again.id]
+
+
+def test_an_upgraded_store_is_made_as_a_new_one(old_path: Path, path: Path) -> None:
+    def shape(path: Path) -> tuple[object, ...]:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            columns = connection.execute("SELECT name, type FROM pragma_table_info('runs')")
+            others = "SELECT name, sql FROM sqlite_schema WHERE name <> 'runs' ORDER BY name"
+            version = connection.execute("PRAGMA user_version").fetchone()
+            return version, columns.fetchall(), connection.execute(others).fetchall()
+
+    with opened(old_path):
+        pass
+    assert shape(old_path) == shape(path)
+
+
+def test_an_upgrade_that_fails_leaves_everything_as_it_was(old_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(old_path)) as connection:
+        before = list(connection.iterdump())
+        connection.execute("CREATE VIEW runs_parent AS SELECT 1")  # in the way of the last step
+        assert "already a" in why_not(old_path)
+        connection.execute("DROP VIEW runs_parent")
+        assert list(connection.iterdump()) == before
+    with opened(old_path) as store:
+        assert store.get("waits").kill_requested is False
+
+
+def test_who_has_an_old_store_open_goes_on_when_another_upgrades_it(old_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(old_path, isolation_level=None)) as before:
+        before.row_factory = sqlite3.Row
+        assert len(before.execute("SELECT * FROM runs").fetchall()) == 2
+        with opened(old_path) as store:
+            store.request_stop("waits")
+        row = before.execute("SELECT * FROM runs WHERE id = 'waits'").fetchone()
+        assert (row["state"], row["stop_requested"]) == ("stopped", 0)
 
 
 # -- not writable ------------------------------------------------------------------------------

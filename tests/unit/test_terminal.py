@@ -147,7 +147,7 @@ def test_nothing_dangerous_is_left(data: bytes) -> None:
     text = to_plain(lines)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
     assert text.count("\n") == max(0, len(lines) - 1)
-    assert html.unescape(re.sub(r"</?span[^<>]*>", "", to_html(lines))) == text
+    assert html.unescape(re.sub(r"</?(?:span|b)\b[^<>]*>", "", to_html(lines))) == text
 
 
 @given(OUTPUT)
@@ -166,8 +166,17 @@ def test_every_colour_code_is_taken(codes: str) -> None:
 def test_html_is_escaped_and_coloured_inline() -> None:
     lines = fold(b"\x1b[1;31m<script>alert('&')</script>\x1b[0m\nx")
     assert to_html(lines) == (
-        '<span style="color:#d93c3c;font-weight:bold">'
-        "&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;</span>\nx"
+        "<b style=color:#d93c3c>&lt;script&gt;alert('&amp;')&lt;/script&gt;</b>\nx"
+    )
+    assert to_html(fold(b"\x1b[4;9;32mx\x1b[0;1my")) == (
+        '<span style="color:#2f8540;text-decoration:underline line-through">x</span><b>y</b>'
+    )
+
+
+def test_ansi_text_says_what_changes() -> None:
+    lines = fold(b"\x1b[1;31ma\x1b[36mb\x1b[0;36mc\x1b[4md\x1b[0m \nx\x1b[2my\nz")
+    assert to_ansi(lines) == (
+        "\x1b[1;31ma\x1b[1;36mb\x1b[0;36mc\x1b[4;36md\x1b[m \nx\x1b[2my\x1b[m\n\x1b[2mz\x1b[m"
     )
 
 

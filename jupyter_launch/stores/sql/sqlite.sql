@@ -23,11 +23,13 @@ CREATE TABLE runs (
     exit_code INTEGER,
     reason TEXT NOT NULL DEFAULT '',
     parent TEXT,
-    stop_requested INTEGER NOT NULL DEFAULT 0
+    stop_requested INTEGER NOT NULL DEFAULT 0,
+    kill_requested INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX runs_pending ON runs (queue, priority, seq) WHERE state = 'pending';
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_left ON runs (ended) WHERE handle IS NOT NULL;
+CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE TABLE events (
     run_id TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -51,7 +53,12 @@ CREATE TABLE agents (
     heartbeat REAL NOT NULL,
     status TEXT NOT NULL
 );
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+
+-- name: upgrade_1
+ALTER TABLE runs ADD COLUMN kill_requested INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL;
+PRAGMA user_version = 2;
 
 -- name: insert_run
 INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
@@ -109,7 +116,8 @@ SELECT * FROM runs WHERE handle IS NOT NULL AND ended < :before;
 UPDATE runs SET handle = NULL WHERE id = :id AND ended IS NOT NULL;
 
 -- name: request_stop
-UPDATE runs SET stop_requested = 1 WHERE id = :id RETURNING *;
+UPDATE runs SET stop_requested = 1, kill_requested = kill_requested OR :kill
+WHERE id = :id RETURNING *;
 
 -- name: list
 SELECT * FROM runs ORDER BY seq DESC LIMIT :limit;
@@ -119,6 +127,16 @@ SELECT * FROM runs WHERE queue = :queue ORDER BY seq DESC LIMIT :limit;
 
 -- name: list_state
 SELECT * FROM runs WHERE state = :state ORDER BY seq DESC LIMIT :limit;
+
+-- name: attempts
+WITH RECURSIVE
+    older(id, parent) AS (
+        SELECT id, parent FROM runs WHERE id = :id
+        UNION SELECT runs.id, runs.parent FROM runs JOIN older ON runs.id = older.parent),
+    family(id) AS (
+        SELECT id FROM older
+        UNION SELECT runs.id FROM runs JOIN family ON runs.parent = family.id)
+SELECT * FROM runs WHERE id IN family ORDER BY seq;
 
 -- name: ahead
 SELECT count(*) FROM runs AS other, runs AS mine

@@ -1,0 +1,97 @@
+"""What a page may ask about the run it shows, beyond what it is told: lines, searches, texts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from ..errors import LaunchError, SpecError
+from ..redact import redact_spec
+from .copy_as import FORMS
+from .feed import Feed, Send
+from .record import bundle_of, safe
+
+Answer: TypeAlias = tuple[dict[str, Any], bytes | None]
+Verb: TypeAlias = Callable[[Feed, dict[str, Any]], Answer]
+
+LINES = 5000
+HITS = 10_000
+"""How much one request may ask for."""
+
+
+def answer(feed: Feed, message: dict[str, Any], send: Send, more: Mapping[str, Verb]) -> None:
+    """Answer one request, well or with the reason why not. Never raises for a bad request.
+
+    Parameters
+    ----------
+    feed : Feed
+        Of the run it is about.
+    message : dict
+        ``verb`` and its arguments; ``v`` and ``id`` say whose request it is and which.
+    send : callable
+        Takes the answer.
+    more : mapping
+        Verbs beside those that only read.
+    """
+    name, number = str(message.get("v", "")), message.get("id")
+    head = {"t": "answer", "v": name, "run": feed.handle.id, "id": number}
+    verb = {**VERBS, **more}.get(str(message.get("verb")))
+    try:
+        if verb is None:
+            raise SpecError(f"There is no {str(message.get('verb'))[:40]!r} to ask for here.")
+        with feed.lock if verb is _lines else contextlib.nullcontext():
+            body, buffer = verb(feed, message)
+            send({**head, "ok": True, **body}, buffer)
+    except LaunchError as error:
+        send({**head, "ok": False, "message": safe(error.message), "hint": safe(error.hint)}, None)
+
+
+def whole(message: Mapping[str, Any], field: str, default: int, most: int | None = None) -> int:
+    """Take a whole number out of a request. Raises `SpecError`."""
+    value = message.get(field, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SpecError(f"{field} is a whole number from 0 on, not {str(value)[:40]!r}.")
+    return value if most is None else min(value, most)
+
+
+def _lines(feed: Feed, message: dict[str, Any]) -> Answer:
+    first, count = whole(message, "first", 0), whole(message, "count", LINES, LINES)
+    return feed.lines_for(str(message.get("v", "")), first, count)
+
+
+def _find(feed: Feed, message: dict[str, Any]) -> Answer:
+    feed.catch_up()
+    found = feed.lines.find(
+        str(message.get("text", "")),
+        case=bool(message.get("case")),
+        regex=bool(message.get("regex")),
+        start=whole(message, "start", 0),
+        limit=whole(message, "limit", 1000, HITS),
+    )
+    return {"lines": found.lines, "more": found.more}, None
+
+
+def _bundle(feed: Feed, _message: dict[str, Any]) -> Answer:
+    return {"bundle": bundle_of(feed.handle)}, None
+
+
+def _copy(feed: Feed, message: dict[str, Any]) -> Answer:
+    form = FORMS.get(str(message.get("as")))
+    if form is None:
+        raise SpecError(f"A launch can be copied as {', '.join(FORMS)}.")
+    return {"text": form(feed.handle.run)}, None
+
+
+def _spec(feed: Feed, _message: dict[str, Any]) -> Answer:
+    return {"spec": redact_spec(json.loads(feed.handle.run.spec_json))}, None
+
+
+VERBS: Mapping[str, Verb] = {
+    "lines": _lines,
+    "find": _find,
+    "bundle": _bundle,
+    "copy": _copy,
+    "spec": _spec,
+}

@@ -1,0 +1,237 @@
+"""What the server extension can do: every verb of its REST, as plain calls that may block.
+
+Each takes the id in the address and the query or body as they came, and gives plain values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from .. import backends
+from .._version import __version__
+from ..config import setting
+from ..errors import LaunchError, RunNotFound
+from ..handle import RunHandle
+from ..redact import redact_spec
+from ..runs import Queue
+from ..spec import ID_PATTERN, LaunchSpec
+from ..states import OWNED, State
+from ..stores.base import FIRST_QUEUE, Agent
+from ..submit import close_all, launcher, make_queue
+from . import server_params as params
+from .copy_as import FORMS
+from .feed import Feed
+from .feeds import Feeds
+from .record import bundle_of, live_record, safe, summary
+from .relaunch import relaunch
+
+Query: TypeAlias = Mapping[str, Sequence[str]]
+Json: TypeAlias = dict[str, Any]
+
+TICK_S = 0.05
+"""A page is told at most twenty times a second what is new about a run."""
+
+PIECE = 1 << 20
+"""How much of a log is held in memory while it is sent, in bytes."""
+
+
+class Service:
+    """The store that the kernels of this server use, opened by the same rules.
+
+    Raises
+    ------
+    ConfigError, StoreUnavailable
+        When it cannot be opened.
+    """
+
+    def __init__(self) -> None:
+        self.launcher = launcher(setting("store").value)
+        self.store = self.launcher.store
+        self.feeds = Feeds(self.handle, TICK_S)
+        # Nobody may look after the runs of kernels that died; it must not keep a page waiting.
+        threading.Thread(target=self._sweep, name="launch-sweep", daemon=True).start()
+
+    def _sweep(self) -> None:
+        with contextlib.suppress(LaunchError):  # whoever asks for such a run is told
+            self.launcher.sweep()
+
+    def close(self) -> None:
+        """End the threads. Runs go on."""
+        self.feeds.close()
+        close_all()
+
+    def handle(self, run_id: str) -> RunHandle:
+        """Give the handle of a run. Raises `RunNotFound`."""
+        if not ID_PATTERN.fullmatch(run_id):
+            raise RunNotFound(
+                f"There is no run {safe(run_id[:80])!r}.",
+                hint="A run's id is 1 to 64 letters, digits, '-' or '_'.",
+            )
+        return self.launcher.handle(run_id)
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    def runs(self, query: Query) -> Json:
+        """List runs, newest first."""
+        asked = params.from_query(params.RunsQuery, query)
+        queue = None
+        if asked.queue is not None or asked.entity is not None:
+            queue = Queue(_entity(asked.entity), asked.queue or FIRST_QUEUE)
+            if queue.name != FIRST_QUEUE:
+                self.store.queue_config(queue)  # says so if there is none
+        runs = self.store.runs(states=asked.state, queue=queue, limit=asked.limit)
+        return {"runs": [summary(run) for run in runs]}
+
+    def create(self, body: Json) -> Json:
+        """Launch a spec, now or on a queue."""
+        asked = params.from_body(params.NewRun, body)
+        spec = LaunchSpec.from_dict(asked.spec)
+        return live_record((self.launcher.add if asked.add else self.launcher.launch)(spec))
+
+    def run(self, run_id: str, query: Query) -> Json:
+        """Give a run's record."""
+        params.from_query(params.NoQuery, query)
+        return live_record(self.handle(run_id))
+
+    def stop(self, run_id: str, body: Json) -> Json:
+        """Stop a run, without waiting for its end."""
+        handle, asked = self.handle(run_id), params.from_body(params.Stop, body)
+        handle.stop(wait=False, kill=asked.kill)
+        return live_record(handle)
+
+    def relaunch(self, run_id: str, body: Json) -> Json:
+        """Launch a run again, as it was or edited."""
+        handle, asked = self.handle(run_id), params.from_body(params.Relaunch, body)
+        return live_record(relaunch(handle, asked.config, asked.spec))
+
+    def events(self, run_id: str, query: Query) -> Json:
+        """Give what happened to a run."""
+        handle, asked = self.handle(run_id), params.from_query(params.EventsQuery, query)
+        events = [
+            {"seq": event.seq, "at": event.at, "kind": event.kind, "data": _shown(event.data)}
+            for event in handle.events(asked.after)
+        ]
+        return {"events": events}
+
+    def samples(self, run_id: str, query: Query) -> Json:
+        """Give what a run used."""
+        handle, asked = self.handle(run_id), params.from_query(params.SamplesQuery, query)
+        return {"samples": [list(row) for row in self.store.samples(handle.id, asked.after)]}
+
+    def bundle(self, run_id: str, query: Query) -> Json:
+        """Give what stands for a run in a saved notebook."""
+        params.from_query(params.NoQuery, query)
+        return {"bundle": bundle_of(self.handle(run_id))}
+
+    def copy(self, run_id: str, query: Query) -> Json:
+        """Give a launch as text that launches the same again."""
+        handle, asked = self.handle(run_id), params.from_query(params.CopyQuery, query)
+        return {"text": FORMS[asked.form](handle.run)}
+
+    def spec(self, run_id: str, query: Query) -> Json:
+        """Give a run's spec, without what looks like a secret."""
+        params.from_query(params.NoQuery, query)
+        return {"spec": redact_spec(json.loads(self.handle(run_id).run.spec_json))}
+
+    # -- logs ----------------------------------------------------------------------------------
+
+    def log(self, run_id: str, query: Query) -> tuple[int, bool]:
+        """Give how many bytes of a run's log there are, and whether it shall become a file."""
+        handle, asked = self.handle(run_id), params.from_query(params.LogQuery, query)
+        return self.store.log_position(handle.id).size, asked.download
+
+    def log_piece(self, run_id: str, start: int, stop: int) -> bytes:
+        """Give the log's bytes from `start` on, not beyond `stop`, at most `PIECE` of them."""
+        return self.store.read_log(run_id, start, min(stop - start, PIECE))
+
+    def lines(self, run_id: str, query: Query) -> Json:
+        """Give lines of a log as a terminal would show them."""
+        feed, asked = self._feed(run_id), params.from_query(params.LinesQuery, query)
+        feed.catch_up()
+        told, text = feed.lines_for("", asked.first, asked.count)
+        lines = text.decode("utf-8", "replace").split("\n")[:-1]
+        return {**told["log"], "total": told["total"], "lines": lines}
+
+    def find(self, run_id: str, query: Query) -> Json:
+        """Give the numbers of the lines that match."""
+        feed, asked = self._feed(run_id), params.from_query(params.FindQuery, query)
+        feed.catch_up()
+        found = feed.lines.find(
+            asked.text, case=asked.case, regex=asked.regex, start=asked.start, limit=asked.limit
+        )
+        return {"lines": found.lines, "more": found.more}
+
+    def _feed(self, run_id: str) -> Feed:
+        return self.feeds.feed(self.handle(run_id).id)
+
+    # -- store, queues, agents -----------------------------------------------------------------
+
+    def about(self, query: Query) -> Json:
+        """Name the store."""
+        params.from_query(params.NoQuery, query)
+        return {"id": self.store.id, "version": __version__}
+
+    def queues(self, query: Query) -> list[Json]:
+        """List the queues."""
+        params.from_query(params.NoQuery, query)
+        agents = self.store.agents()
+        states = {State.PENDING: self._counts([State.PENDING]), State.RUNNING: self._counts(OWNED)}
+        return [self._queue(queue, states, agents) for queue in self.store.queues()]
+
+    def create_queue(self, body: Json) -> Json:
+        """Make a queue."""
+        asked = params.from_body(params.NewQueue, body)
+        queue = Queue(_entity(asked.entity), asked.name)
+        for name, given in asked.config.resource_args.items():
+            backends.backend(name).check(given)
+        config = asked.config.model_dump(exclude_defaults=True)
+        make_queue(self.store, queue, asked.resource, config)
+        return self._queue(queue, {}, self.store.agents())
+
+    def agents(self, query: Query) -> list[Json]:
+        """List the agents that are alive."""
+        params.from_query(params.NoQuery, query)
+        return [
+            {
+                "id": agent.id,
+                "host": agent.owner.partition(":")[0],
+                "queues": [{"entity": q.entity, "name": q.name} for q in agent.queues],
+                "max_jobs": agent.max_jobs,
+                "status": agent.status,
+                "started": agent.started,
+                "heartbeat": agent.heartbeat,
+            }
+            for agent in self.store.agents()
+        ]
+
+    def _counts(self, states: Sequence[State] | frozenset[State]) -> Counter[Queue | None]:
+        return Counter(run.queue for run in self.store.runs(states=states, limit=COUNTED))
+
+    def _queue(
+        self, queue: Queue, counts: Mapping[State, Counter[Queue | None]], agents: Sequence[Agent]
+    ) -> Json:
+        return {
+            "entity": queue.entity,
+            "name": queue.name,
+            "resource": self.store.queue_config(queue)[0],
+            "pending": counts.get(State.PENDING, Counter())[queue],
+            "running": counts.get(State.RUNNING, Counter())[queue],
+            "agents": sum(queue in agent.queues for agent in agents),
+        }
+
+
+COUNTED = 100_000
+"""How many runs that have not ended are counted at most."""
+
+
+def _entity(given: str | None) -> str:
+    return setting("entity", given=given).value or ""
+
+
+def _shown(data: Mapping[str, Any]) -> Json:
+    return {key: safe(value) if isinstance(value, str) else value for key, value in data.items()}

@@ -1,0 +1,84 @@
+"""Searching the lines of a log for what they show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+from .errors import SpecError
+from .line_replay import Batch, Raw
+from .row import WIDTH
+from .screen import Screen, harmless
+
+Matcher: TypeAlias = Callable[[str], Iterator[int]]
+"""Takes lines and gives the indices of those that match, counted from 0."""
+
+_COLOUR = re.compile("\x1b\\[[0-9;:]{0,256}m")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def matcher(text: str, *, case: bool, regex: bool) -> Matcher:
+    """Make what finds a text, or a regular expression, in lines. No text is found nowhere.
+
+    Raises
+    ------
+    SpecError
+        When it is no regular expression.
+    """
+    if not text or not regex:
+        return partial(_literal, text if case else text.lower(), case)
+    try:
+        return partial(_pattern, re.compile(text, 0 if case else re.IGNORECASE))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise SpecError(
+            f"{text[:200]!r} is no regular expression: {error}.",
+            hint="Search for it as plain text, or write \\ before . * + ? ( ) [ ] { } | ^ and $.",
+            field="text",
+        ) from error
+
+
+def shown(batch: Batch) -> str:
+    """Give what lines show, without colours; each ends with a newline."""
+    if not isinstance(batch, Raw):
+        return "".join([row.text + "\n" for row in batch.rows])
+    text = _bare(batch.data)
+    if _CONTROL.search(text):
+        text = "".join(map(_line, batch.data[:-1].split(b"\n")))
+    return harmless(text)
+
+
+def _bare(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
+    return text.replace("\r\n", "\n")
+
+
+def _line(line: bytes) -> str:
+    line += b"\n"
+    text = _bare(line)
+    if _CONTROL.search(text):
+        screen = Screen(height=1)
+        screen.write(line)
+        text = screen.rows[0].text + "\n"
+    return text
+
+
+def _literal(wanted: str, case: bool, text: str) -> Iterator[int]:
+    text = text if case else text.lower()
+    index = done = 0
+    at = text.find(wanted) if wanted and "\n" not in wanted else -1
+    while at >= 0:
+        index += text.count("\n", done, at)
+        if at + len(wanted) - (text.rfind("\n", 0, at) + 1) <= WIDTH:
+            yield index
+        done = text.find("\n", at)
+        at = text.find(wanted, done)
+
+
+def _pattern(wanted: re.Pattern[str], text: str) -> Iterator[int]:
+    for index, line in enumerate(text[:-1].split("\n")):
+        if wanted.search(line, 0, WIDTH):
+            yield index

@@ -1,0 +1,281 @@
+// The card of one run: what a notebook keeps of it, and the live view once somebody feeds it.
+
+import { listen, make, say, set, toClipboard, told } from "./dom.js";
+import { editor } from "./edit.js";
+import { feed, type Feed } from "./feed.js";
+import { head, type Head, type Liveness } from "./head.js";
+import { Keeper } from "./keep.js";
+import { logPane, type LogPane } from "./log.js";
+import { ENGLISH, type Live, type MimeData, type SavedRun, type Transport } from "./messages.js";
+import { source } from "./source.js";
+
+const TICK_MS = 1000;
+const SPEAK_MS = 5000;
+const BUSY_MS = 2000;
+const MARGIN = 128; // so many lines before the end may still change
+
+export class Card {
+  readonly node: HTMLElement;
+  /** Called when the feeder does not know the run. */
+  onGone: () => void = () => undefined;
+
+  readonly #head: Head;
+  readonly #source = source(() => this.#schedule());
+  readonly #pane: LogPane;
+  readonly #editor;
+  readonly #keeper = new Keeper();
+  readonly #speech = make("div", "sr", { role: "status", "aria-live": "polite" });
+  readonly #seen: IntersectionObserver;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #record: SavedRun = {};
+  #transport: Transport | null = null;
+  #feed: Feed | null = null;
+  #fed = false; // whether what is shown comes from a feeder
+  #liveness: Liveness = "saved";
+  #ahead = 0; // seconds the feeder's clock is ahead of ours
+  #visible = false;
+  #frame = 0;
+  #spoken = 0; // when
+
+  constructor(
+    root: HTMLElement,
+    readonly words = ENGLISH,
+  ) {
+    this.#head = head(words, {
+      stop: (kill) => void this.#stop(kill),
+      relaunch: () => void this.#act(() => this.#relaunch()),
+      edit: () => void this.#act(() => this.#edit()),
+      copyAs: (form) => void this.#act(() => this.#copyAs(form)),
+      copyId: () => void this.#copied(this.run),
+      show: (id) => this.show({ ...this.#origin(), id }),
+      file: (download) => {
+        const url = this.#transport?.logUrl(this.run, download) ?? null;
+        void this.#pane.file(url, `${this.run}.log`, download);
+      },
+      now: () => Date.now() / 1000 + this.#ahead,
+    });
+    this.#pane = logPane(words, this.#source, {
+      draw: () => this.#schedule(),
+      follow: () => this.#follow(),
+    });
+    this.#editor = editor(words, (spec) => this.#relaunch(spec));
+    this.node = make("div", "card", { role: "region", "aria-label": words.__("Launched run") });
+    this.node.append(this.#head.node, this.#editor.node, this.#pane.node, this.#speech);
+    listen(this.node, "keydown", keepKey);
+    root.append(this.node);
+    this.#seen = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: "200px" });
+    this.#seen.observe(this.node);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    document.addEventListener("visibilitychange", this.#follow);
+  }
+
+  dispose(): void {
+    this.#feed?.close();
+    clearInterval(this.#timer);
+    cancelAnimationFrame(this.#frame);
+    document.removeEventListener("visibilitychange", this.#follow);
+    this.#seen.disconnect();
+    this.#pane.list.dispose();
+    this.node.remove();
+  }
+
+  /** Id of the run that is shown. */
+  get run(): string {
+    return this.#record.id ?? "";
+  }
+
+  /** Whether what is shown is not merely what a notebook keeps. */
+  get live(): boolean {
+    return this.#liveness !== "saved";
+  }
+
+  /** What a notebook is to keep, if that is newer than what it has. */
+  get bundle(): MimeData | null {
+    return this.#keeper.bundle;
+  }
+
+  /** Show a run as a notebook keeps it; live, if a feeder is there. */
+  show(record: SavedRun): void {
+    this.#feed?.close();
+    this.#feed = null;
+    this.#fed = false;
+    this.#record = record;
+    this.#keeper.reset();
+    this.#head.chart.add(null);
+    this.#editor.close();
+    const tail = record.tail ?? "";
+    const bytes = new TextEncoder().encode(tail.replace(/([^\n])$/, "$1\n"));
+    const count = bytes.reduce((lines, byte) => lines + Number(byte === 10), 0);
+    this.#source.log.resize(0);
+    this.#source.take({ first: 0, count, style: "", streams: [], times: [] }, bytes, count);
+    this.#pane.reset(record.earlier ? this.words.__("the end of a longer log") : "");
+    this.#become("saved");
+    this.#watch();
+  }
+
+  /** Have the run fed from now on. */
+  connect(transport: Transport): void {
+    this.#transport = transport;
+    this.#watch();
+  }
+
+  // -- the feed ------------------------------------------------------------------------------------
+
+  #watch(): void {
+    const { id, terminal } = this.#record;
+    // A run that has ended waits until somebody looks: a notebook may have many.
+    if (!this.#transport || this.#feed || !id || (terminal && !this.#visible)) return;
+    const { log } = this.#source;
+    this.#feed = feed(this.#transport, id, {
+      have: () => (this.#fed ? Math.max(0, Math.min(log.known, log.total) - MARGIN) : 0),
+      onLive: (message, bytes) => this.#take(message, bytes),
+      onState: (state) => {
+        if (this.#fed && state !== "connected") this.#become(state === "lost" ? "saved" : state);
+      },
+      onGone: () => {
+        this.#feed?.close();
+        this.#feed = null;
+        this.#become("saved");
+        this.onGone();
+      },
+    });
+    this.#follow();
+  }
+
+  #take(message: Live, bytes: Uint8Array): void {
+    const { now, record, samples, log, total } = message;
+    this.#ahead = now - Date.now() / 1000;
+    if (!this.#fed && (log ?? total !== undefined)) {
+      this.#fed = true;
+      this.#source.log.resize(0);
+      this.#pane.reset("");
+    }
+    if (record) {
+      if (record.terminal && !this.#record.terminal) this.#keeper.note(true);
+      this.#record = { ...this.#record, ...record };
+    }
+    if (!this.#record.terminal) this.#keeper.note(false);
+    if (samples) this.#head.chart.add(samples);
+    this.#source.take(log, bytes, total);
+    if (record ?? this.#liveness !== "live") this.#become("live");
+    this.#schedule();
+    if (!this.#drawing) this.#feed?.drawn();
+  }
+
+  #become(liveness: Liveness): void {
+    if (liveness !== this.#liveness || liveness === "saved") {
+      this.#source.connect(liveness === "live" ? (this.#feed?.ask ?? null) : null);
+    }
+    this.#liveness = liveness;
+    set(this.node, "data-run", this.run);
+    set(this.node, "data-state", this.#record.state ?? "");
+    set(this.node, "data-live", liveness);
+    this.#head.draw(this.#record, liveness);
+    this.#pane.reserve();
+    this.#schedule();
+  }
+
+  readonly #follow = (): void => {
+    this.#feed?.follow(this.#drawing && this.#pane.list.following);
+    this.#schedule();
+  };
+
+  #see(entries: IntersectionObserverEntry[]): void {
+    this.#visible = entries.some(({ isIntersecting }) => isIntersecting);
+    this.#watch();
+    this.#follow();
+  }
+
+  // -- what the user wants -------------------------------------------------------------------------
+
+  async #act(what: () => Promise<void>): Promise<void> {
+    try {
+      this.#head.tell("");
+      await what();
+    } catch (error) {
+      this.#head.tell(told(error));
+    }
+  }
+
+  async #stop(kill: boolean): Promise<void> {
+    const busy = this.words.__("The wish to stop was not taken up yet: the kernel may be busy.");
+    const timer = setTimeout(() => this.#head.tell(busy), BUSY_MS);
+    this.#head.wanted(true);
+    await this.#act(async () => {
+      try {
+        if (this.#feed) await this.#transport?.stop(this.run, kill, this.#feed.ask);
+      } catch (error) {
+        this.#head.wanted(false);
+        throw error;
+      }
+    });
+    clearTimeout(timer);
+  }
+
+  async #relaunch(spec?: unknown): Promise<void> {
+    if (!this.#feed || !this.#transport) return;
+    const id = await this.#transport.relaunch(this.run, spec, this.#feed.ask);
+    this.show({ ...this.#origin(), id });
+    this.#keeper.note(true);
+  }
+
+  async #edit(): Promise<void> {
+    const answer = await this.#feed?.ask("spec");
+    if (answer) this.#editor.open(answer.spec);
+  }
+
+  async #copyAs(form: string): Promise<void> {
+    const answer = await this.#feed?.ask("copy", { as: form });
+    if (answer) await this.#copied(answer.text);
+  }
+
+  async #copied(text: string): Promise<void> {
+    const done = await toClipboard(text);
+    this.#say(this.words.__(done ? "Copied" : "The browser did not allow copying"));
+  }
+
+  /** What is known of another run of the same chain, before anything is told of it. */
+  #origin(): SavedRun {
+    const { store, name, attempts } = this.#record;
+    return JSON.parse(JSON.stringify({ store, name, attempts })) as SavedRun;
+  }
+
+  // -- drawing -------------------------------------------------------------------------------------
+
+  get #drawing(): boolean {
+    return this.#visible && !document.hidden;
+  }
+
+  #schedule(): void {
+    if (this.#frame || !this.#visible) return;
+    this.#frame = requestAnimationFrame((now) => {
+      this.#frame = 0;
+      this.#pane.draw(now);
+      set(this.node, "data-total", String(this.#source.log.total));
+      this.#feed?.drawn();
+    });
+  }
+
+  #tick(): void {
+    if (this.#liveness !== "live") return;
+    const { terminal, state } = this.#record;
+    if (this.#feed && (terminal || !document.hidden)) void this.#keeper.look(this.#feed.ask);
+    if (terminal || !this.#drawing) return;
+    this.#head.tick();
+    if (Date.now() - this.#spoken > SPEAK_MS) this.#say(`${state ?? ""}: ${this.#pane.newest()}`);
+  }
+
+  #say(text: string): void {
+    this.#spoken = Date.now();
+    say(this.#speech, text);
+  }
+}
+
+/** Keys that mean something here are not the notebook's. */
+function keepKey(event: KeyboardEvent): void {
+  const typing = (event.target as HTMLElement).matches("input, textarea, select");
+  const used = /^(Arrow|Page|Home|End| |Enter|Tab)/.test(event.key) && !event.shiftKey;
+  if (!event.ctrlKey && !event.metaKey && !event.altKey && (typing || used)) {
+    event.stopPropagation();
+  }
+}

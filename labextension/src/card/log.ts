@@ -1,0 +1,144 @@
+// The log pane: the list of lines, and its tools.
+
+import { button, listen, make, own, save, say, set, toClipboard, told, type Icon } from "./dom.js";
+import { grouped } from "./format.js";
+import { List } from "./list.js";
+import type { Words } from "./messages.js";
+import { search } from "./search.js";
+import { plain } from "./sgr.js";
+import type { Source } from "./source.js";
+
+const COPIED = 50_000; // lines; more than that is a file
+const SAVED = 1_000_000;
+const SAID_MS = 4000;
+
+export interface LogPane {
+  readonly node: HTMLElement;
+  readonly list: List;
+  /** Begin anew with what the source has; `note` says what it is. */
+  reset(note: string): void;
+  /** Take the room that the lines will need, before they are drawn. */
+  reserve(): void;
+  draw(now: number): void;
+  /** Hand out the whole log, from an address if there is one. */
+  file(url: string | null, name: string, download: boolean): Promise<void>;
+  /** The text of the last line, to be read aloud. */
+  newest(): string;
+}
+
+/** What a pane tells its card. */
+export interface Around {
+  draw: () => void;
+  follow: () => void;
+}
+
+export function logPane(words: Words, source: Source, around: Around): LogPane {
+  const { log } = source;
+  const stderr = words.__("stderr:");
+  const manner = { numbers: false, times: false, mark: null, hit: null, stderr };
+  const list = new List(log, manner, words.__("Log"));
+  const count = make("span", "count");
+  const note = make("span", "note", { role: "status" });
+  const toEnd = button("follow", words.__("↓ Follow"), () => list.follow());
+  list.onChange = around.draw;
+  list.onMissing = (first, end): void => source.fetch(first, end);
+  list.onFollowing = (): void => {
+    toEnd.hidden = list.following;
+    around.follow();
+  };
+
+  const tell = (text: string): void => {
+    say(note, text);
+    setTimeout(() => {
+      if (note.textContent === text) say(note, "");
+    }, SAID_MS);
+  };
+  const copy = async (): Promise<void> => {
+    try {
+      const copied = await toClipboard(await source.text(COPIED));
+      const all = log.total <= COPIED;
+      const done = all ? words.__("Copied") : words.__("Copied the last %1 lines", grouped(COPIED));
+      tell(copied ? done : words.__("The browser did not allow copying"));
+    } catch (error) {
+      tell(told(error));
+    }
+  };
+  const searching = search(words, {
+    find: (query, start, limit) => source.find(query, start, limit),
+    top: () => list.top,
+    mark: (mark, hit) => {
+      Object.assign(manner, { mark, hit });
+      if (hit !== null) list.reveal(hit);
+      around.draw();
+    },
+    focus: () => list.node.focus(),
+  });
+  const option = (icon: Icon, label: string, on: boolean, act: (on: boolean) => unknown): Node => {
+    const made = button("tool", label, () => apply(!on), icon);
+    const apply = (now: boolean): void => {
+      on = now;
+      set(made, "aria-pressed", on);
+      act(on);
+      around.draw();
+    };
+    apply(on);
+    return made;
+  };
+
+  const bar = make("div", "bar", {}, count, note, searching.node, make("span", "fill"));
+  bar.append(
+    button("tool", words.__("Search the log"), () => searching.show(), "search"),
+    option("wrap", words.__("Wrap long lines"), true, (on) =>
+      list.node.classList.toggle("jl-wrap", on),
+    ),
+    option("numbers", words.__("Line numbers"), false, (on) => (manner.numbers = on)),
+    option("times", words.__("Times"), false, (on) => (manner.times = on)),
+    button("tool", words.__("Copy the log"), () => void copy(), "copy"),
+  );
+  const node = make("div", "pane", {}, bar, list.node, toEnd);
+  node.hidden = toEnd.hidden = true;
+  toEnd.title = words.__("Go to the end and show new lines as they come (End)");
+  listen(node, "keydown", (event) => {
+    const { key, target } = event;
+    const find = (event.ctrlKey || event.metaKey) && key.toLowerCase() === "f";
+    const inList = target === list.node;
+    if (find || key === "F3" || (key === "/" && inList)) searching.show();
+    else if (key === "End" && inList) list.follow();
+    else return;
+    own(event);
+  });
+
+  const reserve = (): void => {
+    node.hidden = !log.total;
+    list.reserve();
+  };
+  return {
+    node,
+    list,
+    reserve,
+    reset: (text) => {
+      say(note, text);
+      list.reset();
+    },
+    draw: (now) => {
+      reserve();
+      const { total } = log;
+      say(count, total === 1 ? words.__("1 line") : words.__("%1 lines", grouped(total)));
+      if (total) list.draw(now);
+    },
+    newest: () => plain(log.line(log.total - 1)?.text ?? "").trim(),
+    file: async (url, name, download) => {
+      try {
+        if (url === null) {
+          const type = "text/plain;charset=utf-8";
+          url = URL.createObjectURL(new Blob([await source.text(SAVED)], { type }));
+          const made = url;
+          setTimeout(() => URL.revokeObjectURL(made), 60_000);
+        }
+        save(url, download ? name : null);
+      } catch (error) {
+        tell(told(error));
+      }
+    },
+  };
+}

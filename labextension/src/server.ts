@@ -1,0 +1,145 @@
+// The Jupyter server as a feeder: REST for what acts, one websocket for all that is watched.
+
+import { URLExt } from "@jupyterlab/coreutils";
+import { ServerConnection } from "@jupyterlab/services";
+
+import {
+  Refusal,
+  type FeederMessage,
+  type LinkState,
+  type Listener,
+  type PageMessage,
+  type Transport,
+} from "./card/messages.js";
+
+const API = "jupyter-launch/api";
+const AGAIN_MS = 500; // at first
+const AGAIN_MOST_MS = 5000;
+
+interface Welcome {
+  t: "welcome";
+  store: string;
+}
+
+export class Server implements Transport {
+  state: LinkState = "lost";
+  readonly #settings: ServerConnection.ISettings;
+  readonly #listeners = new Map<string, Listener>();
+  #store: Promise<string | null> | null = null;
+  #socket: WebSocket | null = null;
+  #pause = AGAIN_MS;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(settings: ServerConnection.ISettings) {
+    this.#settings = settings;
+    addEventListener("online", () => {
+      if (this.state === "reconnecting") this.#open();
+    });
+  }
+
+  /** Id of the store whose runs this server knows; `null` where it has no such extension. */
+  store(): Promise<string | null> {
+    this.#store ??= this.#request<{ id: string }>("store").then(
+      ({ id }) => id,
+      (error: unknown) => {
+        if (!(error instanceof ServerConnection.ResponseError)) this.#store = null; // ask again
+        return null;
+      },
+    );
+    return this.#store;
+  }
+
+  // -- Transport -----------------------------------------------------------------------------------
+
+  send(message: PageMessage): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  listen(v: string, listener: Listener): () => void {
+    this.#listeners.set(v, listener);
+    if (!this.#socket) this.#open();
+    return () => this.#listeners.delete(v);
+  }
+
+  async stop(run: string, kill: boolean): Promise<void> {
+    await this.#request(`runs/${encodeURIComponent(run)}/stop`, { kill });
+  }
+
+  async relaunch(run: string, spec: unknown): Promise<string> {
+    const path = `runs/${encodeURIComponent(run)}/relaunch`;
+    return (await this.#request<{ id: string }>(path, spec === undefined ? {} : { spec })).id;
+  }
+
+  logUrl(run: string, download: boolean): string {
+    const url = URLExt.join(this.#settings.baseUrl, API, "runs", encodeURIComponent(run), "log");
+    return download ? `${url}?download=1` : url;
+  }
+
+  // -- REST ----------------------------------------------------------------------------------------
+
+  /** Send a body if there is one, and give the answer. */
+  async #request<T>(path: string, body?: object): Promise<T> {
+    const url = URLExt.join(this.#settings.baseUrl, API, path);
+    const init = body ? { method: "POST", body: JSON.stringify(body) } : {};
+    const response = await ServerConnection.makeRequest(url, init, this.#settings);
+    if (response.ok) return (await response.json()) as T;
+    if (response.status === 404 && !body) throw new ServerConnection.ResponseError(response);
+    const { message, hint } = (await response.json().catch(() => ({}))) as Partial<Refusal>;
+    throw new Refusal(message ?? `${response.status} ${response.statusText}`, hint);
+  }
+
+  // -- the websocket -------------------------------------------------------------------------------
+
+  #open(): void {
+    clearTimeout(this.#timer);
+    const { wsUrl, token, appendToken, WebSocket } = this.#settings;
+    const url = URLExt.join(wsUrl, API, "stream");
+    const query = appendToken && token ? `?token=${encodeURIComponent(token)}` : "";
+    const socket = new WebSocket(url + query);
+    this.#socket?.close();
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }): void => {
+      if (socket === this.#socket) this.#take(data as string | ArrayBuffer);
+    };
+    socket.onclose = (): void => {
+      if (socket === this.#socket) this.#lost();
+    };
+  }
+
+  #take(data: string | ArrayBuffer): void {
+    const [message, bytes] = parse(data);
+    if (message.t === "welcome") {
+      this.#pause = AGAIN_MS;
+      void this.store().then((store) =>
+        this.#become(store === message.store ? "connected" : "lost"),
+      );
+    } else this.#listeners.get(message.v)?.onMessage(message, bytes);
+  }
+
+  #lost(): void {
+    this.#become("reconnecting");
+    this.#socket = null;
+    if (!this.#listeners.size) return; // the next one opens it
+    // Not all pages at the same moment.
+    const pause = this.#pause * (0.75 + Math.random() / 2);
+    this.#timer = setTimeout(() => this.#open(), pause);
+    this.#pause = Math.min(2 * this.#pause, AGAIN_MOST_MS);
+  }
+
+  #become(state: LinkState): void {
+    if (state === this.state) return;
+    this.state = state;
+    for (const listener of [...this.#listeners.values()]) listener.onState(state);
+  }
+}
+
+/** Read a frame: JSON as text, or its length in four bytes, the JSON, and a buffer. */
+export function parse(data: string | ArrayBuffer): [FeederMessage | Welcome, Uint8Array] {
+  if (typeof data === "string") {
+    return [JSON.parse(data) as FeederMessage | Welcome, new Uint8Array()];
+  }
+  const length = new DataView(data).getUint32(0);
+  const text = new TextDecoder().decode(new Uint8Array(data, 4, length));
+  return [JSON.parse(text) as FeederMessage, new Uint8Array(data, 4 + length)];
+}
