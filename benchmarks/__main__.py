@@ -11,6 +11,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,14 @@ MEASURES: dict[str, Callable[[Path], list[Row]]] = {
 }
 NEED_ENGINE = {"first_line", "lines", "painted", "steady", "many_cards", "flood"}
 NEED_PAGE = {"painted", "steady", "many_cards", "opening", "front_end", "flood"}
-BROKEN = (LaunchError, OSError, RuntimeError, subprocess.SubprocessError, BrowserError)
+BROKEN = (
+    LaunchError,
+    OSError,
+    RuntimeError,
+    AssertionError,
+    subprocess.SubprocessError,
+    BrowserError,
+)
 VERDICTS = {True: "pass", False: "FAIL", None: "-"}
 
 
@@ -74,6 +82,8 @@ def main() -> int:
     names = parser.parse_args().names or list(MEASURES)
     if unknown := set(names) - set(MEASURES):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    # Whoever ends this leaves no server, no browser and no container behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     machine = _machine()
     load_before = _load()
     found = [row for name in names for row in _measured(name)]

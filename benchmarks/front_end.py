@@ -99,4 +99,4 @@ def _share(profile: dict[str, Any], name: str) -> float:
         pending += set(nodes[node].get("children", ())) - inside
     # A sample stands until the next one, whose delta says how long that was.
     taken = zip(profile["samples"], profile["timeDeltas"][1:], strict=False)
-    return sum(delta for node, delta in taken if node in inside) / 1000
+    return float(sum(delta for node, delta in taken if node in inside)) / 1000

@@ -17,7 +17,15 @@ from jupyter_launch.runs import Run
 from jupyter_launch.states import OWNED
 from jupyter_launch.stores import open_store
 from jupyter_launch.submit import Launcher
-from tests.browser.lab import CHROMIUM, Server, browser, open_notebook, run_cell, write_notebook
+from tests.browser.lab import (
+    CHROMIUM,
+    Server,
+    browser,
+    open_notebook,
+    run_cell,
+    write_notebook,
+)
+from tests.browser.lab import NOTEBOOK as PANEL
 
 from .measure import Sample
 from .tiny import PATIENCE_S, store_url
@@ -79,7 +87,8 @@ def notebook(folder: Path, cells: Sequence[str], *switches: str) -> Iterator[Pag
 
 
 def begin(page: Page, cell: int) -> float:
-    """Watch a cell's output and run the cell. Give the time, in milliseconds."""
+    """Watch a cell's output, which is cleared, and run the cell. Give the time in milliseconds."""
+    page.evaluate(f"cell => {PANEL}.content.widgets[cell].model.clearExecution()", cell)
     begun: float = page.evaluate("cell => probe.begin(cell)", cell)
     run_cell(page, cell)
     return begun

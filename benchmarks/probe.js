@@ -9,10 +9,6 @@ window.probe = (() => {
   const delays = []; // from a key's press until the page heard of it
   let output, newest, ages, gaps, last, run = 0;
 
-  function outputOf(cell) {
-    return document.querySelectorAll('.jp-NotebookPanel .jp-Cell')[cell].querySelector('.jp-Cell-outputArea');
-  }
-
   // A card has its visible rows in the document; of other outputs, which have everything there, the end is read.
   function shown() {
     const rows = output.querySelectorAll('[data-line]');
@@ -59,8 +55,10 @@ window.probe = (() => {
   return {
     painted,
     // Begins to watch the output of a cell, and gives the time.
-    begin(cell) {
-      output = outputOf(cell);
+    begin(number) {
+      const { node } = window.jupyterapp.shell.currentWidget.content.widgets[number];
+      node.scrollIntoView(); // only what can be seen is painted
+      output = node.querySelector('.jp-Cell-outputArea');
       painted.clear();
       [newest, ages, gaps, delays.length, last] = [0, [], [], 0, performance.now()];
       run += 1;

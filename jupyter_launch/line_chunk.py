@@ -80,7 +80,8 @@ class Pen:
         switch = self._switch(batch.style)
         if tidy(batch.data):
             part = self._fitting(batch, self._room - len(switch))
-            self._add(switch + part.data, part.sources())
+            if part.data:
+                self._add(switch + part.data, part.sources())
             if part is not batch:
                 self._left = 0
         else:
@@ -106,6 +107,7 @@ class Pen:
         """Add lines, if there is room for all of them, or none are there yet."""
         if len(text) > self._room and self._texts:
             self._left = 0
+        if not self._left:
             return
         self._texts.append(text)
         self._room -= len(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -89,7 +90,7 @@ class Raw:
     offset: int
     pieces: Pieces
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many lines they are."""
         return self.data.count(b"\n")

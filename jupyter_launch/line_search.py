@@ -15,7 +15,8 @@ from .screen import Screen, harmless
 Matcher: TypeAlias = Callable[[str], Iterator[int]]
 """Takes lines and gives the indices of those that match, counted from 0."""
 
-_COLOUR = re.compile("\x1b\\[[0-9;:]{0,256}m")
+# What changes no text; erasing does not either, where nothing has moved the cursor back.
+_IDLE = re.compile("\x1b\\[(?:[0-9;:]{0,256}m|0?K)")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -50,10 +51,8 @@ def shown(batch: Batch) -> str:
 
 
 def _bare(data: bytes) -> str:
-    text = data.decode("utf-8", "replace")
-    if "\x1b" in text:
-        text = _COLOUR.sub("", text)
-    return text.replace("\r\n", "\n")
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    return _IDLE.sub("", text) if "\x1b" in text else text
 
 
 def _line(line: bytes) -> str:

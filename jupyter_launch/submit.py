@@ -98,8 +98,8 @@ class Launcher:
         return RunHandle(self, run.id)
 
     def again(self, run: Run, spec: LaunchSpec) -> RunHandle:
-        """Launch a spec the way `run` was launched, as its successor."""
-        return (self.add if run.queue else self.launch)(spec, parent=run.id)
+        """Launch a spec as the successor of `run`: on a queue if that was, or if it names one."""
+        return (self.add if run.queue or spec.queue else self.launch)(spec, parent=run.id)
 
     def handle(self, run_id: str) -> RunHandle:
         """Give the handle of a recorded run. Raises `RunNotFound`."""

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,8 +18,14 @@ from typing import Any
 import requests
 import websocket
 
+from jupyter_launch.owner import new_owner
+from jupyter_launch.runs import Run
+from jupyter_launch.spec import LaunchSpec
+from jupyter_launch.states import OWNED, State
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import Change, Store
+from jupyter_launch.submit import Launcher
+from tests.conftest import end_agents
 
 OTHERS = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook", "notebook_shim")
 """Extensions that would only slow the start down."""
@@ -197,6 +203,41 @@ class Page:
             kind, data = self.socket.recv_data()
             if kind == websocket.ABNF.OPCODE_CLOSE:
                 return int.from_bytes(data[:2], "big")
+
+
+def cell(body: str, **fields: Any) -> dict[str, Any]:
+    """Write the spec of a cell that runs as a process of this machine."""
+    source = {"kind": "cell", "body": body, "python": sys.executable}
+    return {"source": source, "resource": "local-process", **fields}
+
+
+def recorded(store: Store, log: bytes = b"", **fields: Any) -> Run:
+    """Record a run that has ended, without running anything."""
+    owner = new_owner()
+    run = store.submit(LaunchSpec.from_dict(cell("#!/bin/true\n", **fields)), owner=owner)
+    store.move(run.id, owner, State.STARTING, Change())
+    store.move(run.id, owner, State.RUNNING, Change(resource="local-process"))
+    for start in range(0, len(log), 1 << 20):
+        store.append_log(run.id, owner, [(1, log[start : start + (1 << 20)])])
+    return store.move(run.id, owner, State.FINISHED, Change(exit_code=0))
+
+
+def end_runs(store: Store) -> None:
+    """End what the runs of a store left on this machine."""
+    launcher = Launcher(store)
+    launcher.sweep()
+    for run in store.runs(states=[*OWNED, State.PENDING]):
+        launcher.handle(run.id).stop(kill=True)
+    end_agents(store)
+    launcher.close()
+    store.close()
+
+
+def serving(root: Path, *settings: str, **options: Any) -> Iterator[JupyterServer]:
+    """Give a server, and end what was started through it."""
+    with JupyterServer(root, settings, **options) as server:
+        yield server
+    end_runs(server.store())
 
 
 def _free_port() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -12,6 +13,8 @@ from ..redact import redact_spec
 from .copy_as import FORMS
 from .feed import Feed, Send
 from .record import bundle_of, safe
+
+_LOG = logging.getLogger(__name__)
 
 Answer: TypeAlias = tuple[dict[str, Any], bytes | None]
 Verb: TypeAlias = Callable[[Feed, dict[str, Any]], Answer]
@@ -46,6 +49,11 @@ def answer(feed: Feed, message: dict[str, Any], send: Send, more: Mapping[str, V
             send({**head, "ok": True, **body}, buffer)
     except LaunchError as error:
         send({**head, "ok": False, "message": safe(error.message), "hint": safe(error.hint)}, None)
+    except Exception as error:  # noqa: BLE001
+        # Nobody waits for this thread: the page must learn of it, and so must the log.
+        bug = f"This is a bug in jupyter_launch ({type(error).__name__}): please report it."
+        send({**head, "ok": False, "message": bug, "hint": ""}, None)
+        _LOG.exception("jupyter_launch could not answer a page's request")
 
 
 def whole(message: Mapping[str, Any], field: str, default: int, most: int | None = None) -> int:

@@ -7,7 +7,6 @@ as a whole; so is what could be mistaken where it is pasted, such as control cha
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 import posixpath
 import re
@@ -23,7 +22,7 @@ from ..runs import Queue, Run
 from ..sources.base import InMemory
 from ..sources.code import from_cell
 from ..spec import LaunchSpec
-from .launches import FIELDS, NO_FIELDS, launch, launch_add
+from .arguments import FIELDS, QUEUED
 from .spelling import Quote, flagged, inline, joined, plain, take, words
 from .values import literal
 
@@ -225,23 +224,23 @@ _WIDTH = 88
 
 def _call(told: _Told, *, block: bool) -> str:
     """Write a call, with the cell as a block of text before it, if `block`."""
-    call = launch_add if told.queued else launch
+    verb = "launch_add" if told.queued else "launch"
     data, given = copy.deepcopy(told.data), dict[str, Any]()
     cell, body = "", data.get("source", {}).get("body", "")
     if block and "\n" in body and plain(body):
         cell = f"cell = {_block(body)}\n"
         data["source"] = {**data["source"], "body": _Name("cell")}
-    for name in inspect.signature(call).parameters:
-        if name not in NO_FIELDS:
-            given[name] = take(data, FIELDS.get(name, name))
+    for name, path in FIELDS.items():
+        if told.queued or name not in QUEUED:
+            given[name] = take(data, path)
     given["parameters"] = take(data, "overrides.run_config")
     given["config"] = data or None
     said = [f"{name}={_literal(value, 4)}" for name, value in given.items() if value is not None]
     said = said if told.queued else ["None", *said]
-    made = f"{call.__name__}({', '.join(said)})"
+    made = f"{verb}({', '.join(said)})"
     if len(made) > _WIDTH or "\n" in made:
-        made = f"{call.__name__}(\n" + "".join(f"    {line},\n" for line in said) + ")"
-    return f"from jupyter_launch import {call.__name__}\n\n{told.note}{cell}{made}\n"
+        made = f"{verb}(\n" + "".join(f"    {line},\n" for line in said) + ")"
+    return f"from jupyter_launch import {verb}\n\n{told.note}{cell}{made}\n"
 
 
 class _Name(str):

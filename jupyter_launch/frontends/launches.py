@@ -9,6 +9,7 @@ from ..errors import SpecError, Unsupported
 from ..spec import LaunchSpec
 from . import live
 from .api import Api, QueuedRun, SubmittedRun
+from .arguments import FIELDS
 
 
 def launch(  # noqa: PLR0913
@@ -154,19 +155,6 @@ def launch_add(  # noqa: PLR0913
     return QueuedRun(api.launcher, api.launcher.add(spec).id)
 
 
-FIELDS = {
-    "docker_image": "docker.docker_image",
-    "entry_point": "overrides.entry_point",
-    "queue_name": "queue",
-    "repository": "registry.url",
-    "version": "git.version",
-}
-"""The launch-spec fields of arguments that are not called the same."""
-
-NO_FIELDS = {"api", "config", "parameters", "project_queue", "synchronous"}
-"""Arguments that are no launch-spec field of their own."""
-
-
 def _spec(api: Api, given: Mapping[str, Any], parameters: Mapping[str, Any] | None) -> LaunchSpec:
     """Lay the arguments of a call over its `config`, and the defaults under both."""
     config = given["config"]
@@ -174,9 +162,10 @@ def _spec(api: Api, given: Mapping[str, Any], parameters: Mapping[str, Any] | No
         if value is not None and not isinstance(value, Mapping):
             raise SpecError(f"{name} takes a mapping, not a {type(value).__name__}.", field=name)
     data = LaunchSpec.from_dict(config or {}).to_dict()
-    for name, value in given.items():
-        if value is not None and name not in NO_FIELDS:
-            *parents, last = FIELDS.get(name, name).split(".")
+    for name, path in FIELDS.items():
+        value = given.get(name)
+        if value is not None:
+            *parents, last = path.split(".")
             target = data
             for parent in parents:
                 target = target.setdefault(parent, {})

@@ -106,9 +106,9 @@ class Log(Rest):
                 await self._copy(run_id, part)
             except (LaunchError, StreamClosedError):
                 # The reader is gone, or the log is: then a broken connection says so.
-                self.request.connection.close()
+                self.request.connection.close()  # type: ignore[union-attr]
                 return
-        self.finish(set_content_type=TEXT)
+        self.finish(set_content_type=TEXT)  # type: ignore[call-arg]
 
     async def _copy(self, run_id: str, part: Part) -> None:
         at = part.start

@@ -103,7 +103,7 @@ class Rest(JsonErrors, APIHandler):
 
     async def prepare(self) -> None:
         """Turn strangers away, whatever the verb, and bodies that are too large."""
-        await super().prepare()
+        await super().prepare()  # type: ignore[misc]
         # Also where the server lets strangers in by default. What may be asked across origins
         # (OPTIONS) is no secret, and browsers ask it without saying who they are.
         if self.current_user is None and self.request.method != "OPTIONS":

@@ -173,7 +173,7 @@ class Description(Rest):
     @authorized("read")
     async def get(self) -> None:
         """Give the description of these routes."""
-        self.finish(DESCRIPTION.read_bytes(), set_content_type="application/yaml")
+        self.finish(DESCRIPTION.read_bytes(), set_content_type="application/yaml")  # type: ignore[call-arg]
 
 
 ROUTES: dict[str, type[Rest]] = {

@@ -95,7 +95,7 @@ class Audience:
         }
 
 
-class Stream(JsonErrors, WebSocketMixin, WebSocketHandler, JupyterHandler):  # type: ignore[misc]
+class Stream(JsonErrors, WebSocketMixin, WebSocketHandler, JupyterHandler):
     """``stream``: one socket per page, many runs."""
 
     auth_resource = AUTH_RESOURCE
@@ -105,14 +105,14 @@ class Stream(JsonErrors, WebSocketMixin, WebSocketHandler, JupyterHandler):  # t
         """Take what the route's table gives."""
         self._worker, self._audience = worker, audience
         self._turn = asyncio.Lock()
-        self._left = False
+        self._left = self._cut = False
         self._unread = 0
         # A socket is known by this one object: a bound method is a new one each time.
         self._send = self._post
 
     async def prepare(self) -> None:
         """Turn strangers away, whatever the verb."""
-        await super().prepare()
+        await super().prepare()  # type: ignore[misc]
         if self.current_user is None:
             raise web.HTTPError(HTTPStatus.FORBIDDEN)
 
@@ -192,11 +192,13 @@ class Stream(JsonErrors, WebSocketMixin, WebSocketHandler, JupyterHandler):  # t
             self._loop.call_soon_threadsafe(self._write, ready, message)
 
     def _write(self, ready: str | bytes, message: dict[str, Any]) -> None:
-        if self._left:
+        if self._left or self._cut:
             return
         self._audience.told(self, message)
         self._unread += len(ready)
         if self._unread > UNREAD:
+            self._cut = True
+            self.log.warning("jupyter_launch cuts a page off that leaves %s bytes unread", UNREAD)
             self.close(TRY_AGAIN_LATER, "the page does not read")
             return
         try:

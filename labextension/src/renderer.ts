@@ -24,6 +24,7 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
     this.#panel = panel;
     this.addClass("jl-output");
     this.#card = new Card(this.node, words);
+    this.#card.keeps = panel !== null;
     this.#card.onGone = (): void => void this.#fallBack();
   }
 
@@ -49,12 +50,15 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
   keep(): void {
     const model = this.#model;
     const { bundle } = this.#card;
-    if (!bundle || !model || JSON.stringify(bundle[MIME]) === JSON.stringify(model.data[MIME]))
-      return;
+    if (!bundle || !model) return;
+    const [kept, newer] = [runOf(model.data), runOf(bundle)];
+    // Its end may have come from the kernel first.
+    if (kept.id === newer.id && kept.terminal && !newer.terminal) return;
+    if (JSON.stringify(kept) === JSON.stringify(newer)) return;
     const data = { ...bundle } as typeof model.data & MimeData;
     const widget = model.data[WIDGET];
     // While the run goes on, a front end without this one can still show the kernel's view.
-    if (widget && !runOf(bundle).terminal) Object.assign(data, { [WIDGET]: widget });
+    if (widget && !newer.terminal) Object.assign(data, { [WIDGET]: widget });
     model.setData({ data, metadata: model.metadata });
   }
 
@@ -74,7 +78,7 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
       if (!fallback.node.querySelector(".jl-card")) return;
       observer.disconnect();
       fallback.show();
-      this.#card.node.hidden = true;
+      this.#card.node.remove();
     }).observe(fallback.node, { childList: true, subtree: true });
     await fallback.renderModel(model);
   }

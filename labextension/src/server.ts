@@ -5,21 +5,16 @@ import { ServerConnection } from "@jupyterlab/services";
 
 import {
   Refusal,
-  type FeederMessage,
   type LinkState,
   type Listener,
   type PageMessage,
   type Transport,
 } from "./card/messages.js";
+import { parse } from "./frame.js";
 
 const API = "jupyter-launch/api";
 const AGAIN_MS = 500; // at first
 const AGAIN_MOST_MS = 5000;
-
-interface Welcome {
-  t: "welcome";
-  store: string;
-}
 
 export class Server implements Transport {
   state: LinkState = "lost";
@@ -132,14 +127,4 @@ export class Server implements Transport {
     this.state = state;
     for (const listener of [...this.#listeners.values()]) listener.onState(state);
   }
-}
-
-/** Read a frame: JSON as text, or its length in four bytes, the JSON, and a buffer. */
-export function parse(data: string | ArrayBuffer): [FeederMessage | Welcome, Uint8Array] {
-  if (typeof data === "string") {
-    return [JSON.parse(data) as FeederMessage | Welcome, new Uint8Array()];
-  }
-  const length = new DataView(data).getUint32(0);
-  const text = new TextDecoder().decode(new Uint8Array(data, 4, length));
-  return [JSON.parse(text) as FeederMessage, new Uint8Array(data, 4 + length)];
 }

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -249,6 +249,20 @@ def wait_executed(page: Page, number: int, timeout_s: float = 60) -> None:
 def save(page: Page) -> None:
     """Save the notebook."""
     page.evaluate(f"async () => {{ await {NOTEBOOK}.context.save(); }}")
+
+
+def save_until(page: Page, path: Path, met: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Save until what the first cell's output is in the file is as it should be, and give it.
+
+    A page asks what to save of a run when something has changed, and nothing shows that it knows.
+    """
+    deadline = time.monotonic() + 30
+    save(page)
+    while not met(saved_output(path)):
+        assert time.monotonic() < deadline, saved_output(path)
+        page.wait_for_timeout(100)
+        save(page)
+    return saved_output(path)
 
 
 def dirty(page: Page) -> bool:

@@ -19,15 +19,10 @@ import yaml
 
 from jupyter_launch.frontends.server import PREFIX
 from jupyter_launch.frontends.server_routes import DESCRIPTION, ROUTES
-from jupyter_launch.owner import new_owner
 from jupyter_launch.redact import REDACTED
-from jupyter_launch.runs import Run
-from jupyter_launch.spec import LaunchSpec
-from jupyter_launch.states import OWNED, State
-from jupyter_launch.stores.base import Change, Store
-from jupyter_launch.submit import Launcher
-from tests.conftest import end_agents
-from tests.jupyter_server import JupyterServer, Page
+from jupyter_launch.states import State
+from jupyter_launch.stores.base import Store
+from tests.jupyter_server import JupyterServer, Page, cell, end_runs, recorded, serving
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 TOKEN = "sk-Qm8dkLw03hfXa94jTbVe72"
@@ -45,51 +40,17 @@ class Listed(Authorizer):
 '''
 
 
-def cell(body: str, **fields: Any) -> dict[str, Any]:
-    """Write the spec of a cell that runs as a process of this machine."""
-    source = {"kind": "cell", "body": body, "python": sys.executable}
-    return {"source": source, "resource": "local-process", **fields}
-
-
-def recorded(store: Store, log: bytes = b"", **fields: Any) -> Run:
-    """Record a run that has ended, without running anything."""
-    owner = new_owner()
-    run = store.submit(LaunchSpec.from_dict(cell("#!/bin/true\n", **fields)), owner=owner)
-    store.move(run.id, owner, State.STARTING, Change())
-    store.move(run.id, owner, State.RUNNING, Change(resource="local-process"))
-    for start in range(0, len(log), 1 << 20):
-        store.append_log(run.id, owner, [(1, log[start : start + (1 << 20)])])
-    return store.move(run.id, owner, State.FINISHED, Change(exit_code=0))
-
-
-def end_runs(store: Store) -> None:
-    """End what the runs of a store left on this machine."""
-    launcher = Launcher(store)
-    launcher.sweep()
-    for run in store.runs(states=[*OWNED, State.PENDING]):
-        launcher.handle(run.id).stop(kill=True)
-    end_agents(store)
-    launcher.close()
-    store.close()
-
-
-def made(root: Path, *settings: str, **options: Any) -> Iterator[JupyterServer]:
-    with JupyterServer(root, settings, **options) as server:
-        yield server
-    end_runs(server.store())
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     """Give a server with the settings it has by itself."""
-    yield from made(tmp_path_factory.mktemp("server"))
+    yield from serving(tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     """Give a server below a prefix, as on a hub, where every route must ask who it is."""
     settings = "--ServerApp.allow_unauthenticated_access=False"
-    yield from made(tmp_path_factory.mktemp("strict"), settings, base_url="/user/x/")
+    yield from serving(tmp_path_factory.mktemp("strict"), settings, base_url="/user/x/")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +59,7 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     root = tmp_path_factory.mktemp("listed")
     (root / "listed.py").write_text(AUTHORIZER)
     (root / "allowed.txt").write_text("read write execute")
-    yield from made(root, "--ServerApp.authorizer_class=listed.Listed")
+    yield from serving(root, "--ServerApp.authorizer_class=listed.Listed")
 
 
 @pytest.fixture
@@ -675,6 +636,21 @@ def test_what_is_no_message_ends_the_conversation(server: JupyterServer, data: s
         else:
             page.socket.send(data)
         assert page.closed() == 1003
+    assert "Traceback" not in server.log
+
+
+def test_a_page_that_does_not_read_is_cut_off(server: JupyterServer, served: Store) -> None:
+    run = recorded(served, (b"x" * 9000 + b"\n") * 500)
+    with server.stream() as page:
+        for number in range(400):  # each answer has 256 KiB
+            page.say(t="ask", v="v", run=run.id, id=number, verb="lines", first=0, count=500)
+        deadline = time.monotonic() + 60
+        while "unread" not in server.log:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)  # the log is all there is to see of it
+    with server.stream() as page:
+        page.say(t="watch", v="v", run=run.id, have=0)
+        assert page.hear(t="live")[0]["record"]["id"] == run.id
     assert "Traceback" not in server.log
 
 

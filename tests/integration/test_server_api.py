@@ -17,8 +17,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from jupyter_launch.frontends.server_routes import DESCRIPTION
-from tests.integration.test_server import made, recorded
-from tests.jupyter_server import JupyterServer
+from tests.jupyter_server import JupyterServer, recorded, serving
 
 RUNS = ["finished-0", "finished-1"]
 FREE = {"POST /runs", "POST /runs/{id}/relaunch", "POST /queues", "GET /runs/{id}/find"}
@@ -51,7 +50,7 @@ schema = schemathesis.openapi.from_dict(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    for server in made(tmp_path_factory.mktemp("api")):
+    for server in serving(tmp_path_factory.mktemp("api")):
         store = server.store()
         for run_id in RUNS:
             recorded(store, b"a line\nanother \x1b[31mline\x1b[0m\n" * 100, run_id=run_id)

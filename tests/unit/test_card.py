@@ -1,11 +1,8 @@
-"""The card feeds pages from the stored log: whole, in order, at a bearable rate."""
+"""The card that a kernel feeds: the messages of the server's websocket, over a comm."""
 
 from __future__ import annotations
 
-import json
 import queue
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +12,7 @@ from comm.base_comm import BaseComm
 
 from jupyter_launch.frontends import card as module
 from jupyter_launch.frontends.card import Card
-from jupyter_launch.frontends.record import MIME
+from jupyter_launch.frontends.saved import MIME
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import Run
 from jupyter_launch.spec import LaunchSpec
@@ -28,7 +25,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Page:
-    """A browser page at the other end of the wire: takes what is sent, says what a page says."""
+    """A browser page at the other end of the comm."""
 
     def __init__(self, name: str = "p1") -> None:
         self.name = name
@@ -36,36 +33,25 @@ class Page:
         self.wire: BaseComm | None = None
         self.record: dict[str, Any] = {}
         self.log = b""
-        self.froms: list[int] = []
+        self.answers: dict[int, dict[str, Any]] = {}
 
-    def say(self, kind: str, **more: Any) -> None:
+    def say(self, kind: str, run: str, **more: Any) -> None:
         assert self.wire is not None
-        content = {"t": kind, "v": self.name, **more}
+        content = {"t": kind, "v": self.name, "run": run, **more}
         data = {"method": "custom", "content": content}
         self.wire.handle_msg({"content": {"comm_id": "", "data": data}, "buffers": []})
 
-    def take(self) -> dict[str, Any]:
-        """Take the next message."""
-        data, buffers = self.inbox.get(timeout=20)
-        if "record" in data.get("state", {}):
-            self.record = data["state"]["record"]
-        content: dict[str, Any] = data.get("content", {})
-        if content.get("t") == "log" and content["v"] in {"", self.name}:
-            assert len(buffers[0]) <= module.CHUNK
-            if content["skipped"]:
-                self.log = b""
-            else:
-                assert not self.froms or content["from"] in {0, self.froms[0] + len(self.log)}
-            if not self.log:
-                self.froms = [content["from"]]
-            self.log += bytes(buffers[0])
-        return content
-
-    def until(self, done: Callable[[], bool], *, ack: bool = True) -> None:
+    def until(self, done: Callable[[], bool]) -> None:
         """Take messages until something holds."""
         while not done():
-            if self.take().get("t") == "log" and ack:
-                self.say("ack", have=self.froms[0] + len(self.log))
+            data, buffers = self.inbox.get(timeout=20)
+            self.record = data.get("state", {}).get("record", self.record)
+            content = data.get("content", {})
+            if content.get("t") == "live" and content["v"] in {"", self.name}:
+                self.record = content.get("record", self.record)
+                self.log += bytes(buffers[0]) if buffers else b""
+            elif content.get("t") == "answer":
+                self.answers[content["id"]] = content
 
 
 @pytest.fixture
@@ -88,8 +74,6 @@ class Program:
     def __init__(self, store: Store) -> None:
         self.store, self.owner = store, new_owner()
         self.run: Run = store.submit(SPEC, owner=self.owner)
-
-    def start(self) -> None:
         self.go(State.STARTING)
         self.go(State.RUNNING)
 
@@ -106,165 +90,95 @@ def program(store: Store) -> Program:
 
 
 @pytest.fixture
-def show(launcher: Launcher, program: Program) -> Iterator[Callable[..., Card]]:
+def show(launcher: Launcher, program: Program) -> Iterator[Callable[[], Card]]:
     cards: list[Card] = []
 
-    def make(**options: Any) -> Card:
-        cards.append(Card(launcher.handle(program.run.id), **options))
+    def make() -> Card:
+        cards.append(Card(launcher.handle(program.run.id)))
         return cards[-1]
 
     yield make
     for made in cards:
         made.close()
-    for thread in threading.enumerate():
-        if thread.name.startswith("card-"):
-            thread.join(10)
-            assert not thread.is_alive()
 
 
-def test_a_page_sees_log_and_state_to_the_end(
-    page: Page, program: Program, show: Callable[..., Card]
+def test_the_bundle_is_the_record_and_the_live_view(
+    page: Page, program: Program, show: Callable[[], Card]
 ) -> None:
-    ended = threading.Event()
-    show(on_end=ended.set)
-    page.say("hello", have=0)
-    program.store.append_event(program.run.id, "progress", {"text": "pulling image 43 %"})
-    page.until(lambda: "43 %" in page.record.get("doing", ""))
-    program.store.append_event(program.run.id, "notice", {"text": "No\x1b[2J container."})
-    page.until(lambda: page.record.get("notices") == ["No  container."])
-    program.start()
-    program.write(b"one\n")
-    page.until(lambda: page.log == b"one\n" and page.record["state"] == "running")
-    assert page.record["doing"] == ""
-    assert not ended.is_set()
-    program.write(b"two\n")
-    program.go(State.FAILED, Change(reason="exit code 3", exit_code=3))
-    page.until(lambda: page.log == b"one\ntwo\n" and page.record["terminal"])
-    assert (page.record["state"], page.record["exit_code"]) == ("failed", 3)
-    assert ended.wait(10)
+    program.write(b"one line\n")
+    shown = show().mimebundle()
+    assert shown[MIME]["id"] == program.run.id
+    assert shown[WIDGET]["model_id"]
+    assert "one line" in shown["text/html"]
+    assert "one line" in shown["text/plain"]
+    page.until(lambda: page.record.get("state") == "running")
 
 
-def test_a_reloaded_page_gets_the_log_again_even_after_the_end(
-    page: Page, program: Program, show: Callable[..., Card]
-) -> None:
-    ends: queue.Queue[float] = queue.Queue()
-    program.start()
-    program.write(b"all of it\n")
+def test_a_page_watches_and_is_told(page: Page, program: Program, show: Callable[[], Card]) -> None:
+    show()
+    page.until(lambda: page.wire is not None)
+    page.say("watch", program.run.id, have=0)
+    program.write(b"first\n")
+    page.until(lambda: page.log == b"first\n")
     program.go(State.FINISHED, Change(exit_code=0))
-    show(on_end=lambda: ends.put(time.monotonic()))
-    ends.get(timeout=10)
-    for name in ("p1", "p2"):
-        page.name, page.log = name, b""
-        page.say("hello", have=0)
-        page.until(lambda: page.log == b"all of it\n")
-        page.say("bye")
-    page.name, page.log, page.froms = "p3", b"", []
-    page.say("hello", have=7)
-    page.until(lambda: page.log == b"it\n")
-    assert ends.empty()
+    page.until(lambda: page.record["state"] == "finished")
 
 
-def test_a_kernel_that_hears_nobody_sends_all_the_same(
-    page: Page, program: Program, show: Callable[..., Card]
+def test_everybody_is_told_while_nobody_can_be_heard(
+    page: Page, program: Program, show: Callable[[], Card], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program.start()
-    program.write(b"unheard\n")
-    begun = time.monotonic()
+    monkeypatch.setattr(module, "UNHEARD_S", 0.01)
     show()
-    page.until(lambda: page.log == b"unheard\n", ack=False)
-    assert time.monotonic() - begun >= module.UNHEARD_S
-    program.write(b"more\n")
-    page.until(lambda: page.log == b"unheard\nmore\n", ack=False)
+    program.write(b"said into the dark\n")
+    page.until(lambda: page.log == b"said into the dark\n")
 
 
-def test_far_behind_begins_near_the_end_at_a_line(
-    page: Page, program: Program, show: Callable[..., Card]
+def test_a_kernel_leaves_the_telling_to_its_server(
+    page: Page, program: Program, show: Callable[[], Card], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = b"".join(b"%09d\n" % number for number in range(600_000))
-    program.start()
-    program.write(whole)
+    monkeypatch.setattr(module, "UNHEARD_S", 0.0)
+    monkeypatch.setenv("JUPYTER_LAUNCH_SERVER", "1")
     show()
-    page.say("hello", have=0)
-    page.until(lambda: page.log.endswith(whole[-10:]))
-    assert page.log == whole[page.froms[0] :]
-    assert page.froms[0] % 10 == 0
-    assert module.LAG // 4 - 10 <= len(page.log) <= module.LAG // 4
+    program.write(b"whoever hears this\n")
+    page.until(lambda: page.wire is not None)
+    page.say("ask", program.run.id, id=1, verb="find", text="hears")
+    page.until(lambda: 1 in page.answers)
+    assert page.answers[1]["lines"] == [0]
+    assert page.log == b""
 
 
-def test_a_page_that_acknowledges_nothing_is_not_flooded_and_not_left(
-    page: Page, program: Program, show: Callable[..., Card], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "WINDOW", 100_000)
-    monkeypatch.setattr(module, "FULL_S", 1.0)
-    program.start()
-    program.write(b"x" * 300_000)
+def test_a_page_stops_the_run(page: Page, program: Program, show: Callable[[], Card]) -> None:
     show()
-    page.say("hello", have=0)
-    begun = time.monotonic()
-    page.until(lambda: len(page.log) >= 100_000, ack=False)
-    assert len(page.log) == 100_000
-    page.until(lambda: len(page.log) > 100_000, ack=False)
-    assert time.monotonic() - begun >= 1.0
-    page.until(lambda: len(page.log) == 300_000, ack=False)
+    page.until(lambda: page.wire is not None)
+    page.say("ask", program.run.id, id=1, verb="stop", kill=True)
+    page.until(lambda: 1 in page.answers)
+    assert page.answers[1]["ok"]
+    run = program.store.get(program.run.id)
+    assert run.stop_requested
+    assert run.kill_requested
 
 
-def test_acknowledging_keeps_the_stream_going(
-    page: Page, program: Program, show: Callable[..., Card], monkeypatch: pytest.MonkeyPatch
+def test_a_page_launches_again_with_an_edited_spec(
+    page: Page, program: Program, show: Callable[[], Card]
 ) -> None:
-    monkeypatch.setattr(module, "WINDOW", 100_000)
-    monkeypatch.setattr(module, "FULL_S", 1000.0)
-    program.start()
-    program.write(b"x" * 300_000)
     show()
-    page.say("hello", have=0)
-    page.until(lambda: len(page.log) == 300_000)
+    page.until(lambda: page.wire is not None)
+    spec = {**SPEC.to_dict(), "name": "edited", "resource": "local-process"}
+    page.say("ask", program.run.id, id=1, verb="relaunch", spec=spec)
+    page.until(lambda: 1 in page.answers)
+    made = program.store.get(page.answers[1]["run"])
+    assert (made.name, made.parent) == ("edited", program.run.id)
 
 
-def test_a_page_that_left_is_sent_nothing(
-    page: Page, program: Program, show: Callable[..., Card]
+@pytest.mark.parametrize("message", [None, 7, {}, {"t": "watch"}, {"t": "nap", "v": "p1"}])
+def test_nonsense_is_not_heard(
+    page: Page, program: Program, show: Callable[[], Card], message: Any
 ) -> None:
-    program.start()
-    program.write(b"before\n")
     show()
-    page.say("hello", have=0)
-    page.until(lambda: page.log == b"before\n")
-    page.say("bye")
-    program.write(b"after\n")
-    program.go(State.FINISHED, Change(exit_code=0))
-    page.until(lambda: bool(page.record.get("terminal")))
-    assert page.log == b"before\n"
-
-
-def test_stop(page: Page, program: Program, show: Callable[..., Card]) -> None:
-    program.start()
-    show()
-    page.say("stop")
-    assert program.store.get(program.run.id).stop_requested
-    page.until(lambda: bool(page.record.get("stopping")))
-
-
-def test_the_bundle_has_the_record_and_the_live_view(
-    page: Page, program: Program, show: Callable[..., Card]
-) -> None:
-    program.start()
-    program.write(b"hello <world>\n")
-    card = show()
-    shown = json.loads(json.dumps(card.mimebundle()))
-    assert shown[WIDGET]["model_id"] == card.model_id
-    assert shown[MIME]["log"] == "hello <world>"
-    assert shown[MIME]["store"] == program.store.id
-    assert "│ hello <world>" in shown["text/plain"]
-    assert "hello &lt;world&gt;" in shown["text/html"]
-
-
-def test_the_model_holds_no_log_and_no_secret(
-    page: Page, program: Program, show: Callable[..., Card]
-) -> None:
-    program.start()
-    program.write(b"needle\n" * 1000)
-    card = show()
-    page.say("hello", have=0)
-    page.until(lambda: page.log.count(b"needle") == 1000)
-    state = {**card.get_state(), "_esm": "", "_css": ""}
-    assert "needle" not in repr(state)
-    assert len(json.dumps(state["record"])) < 2000
+    page.until(lambda: page.wire is not None)
+    assert page.wire is not None
+    data = {"method": "custom", "content": message}
+    page.wire.handle_msg({"content": {"comm_id": "", "data": data}, "buffers": []})
+    page.say("watch", program.run.id, have=0)
+    program.write(b"still here\n")
+    page.until(lambda: page.log == b"still here\n")

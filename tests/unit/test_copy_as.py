@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
+from jupyter_launch import launch, launch_add
 from jupyter_launch.frontends import options, request
+from jupyter_launch.frontends.arguments import FIELDS, QUEUED
 from jupyter_launch.frontends.copy_as import FORMS, as_cli, as_magic, as_python
 from jupyter_launch.frontends.values import split
 from jupyter_launch.option import options as option_table
@@ -233,7 +236,9 @@ def same(made: Launched, spec: LaunchSpec, queue: Queue | None, *, typed: bool) 
     assert made.verb == asked.verb
 
 
-ANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+ANY = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @ANY
@@ -257,6 +262,13 @@ def test_a_command_launches_the_same(launched: tuple[LaunchSpec, Queue | None]) 
 def test_a_call_launches_the_same(launched: tuple[LaunchSpec, Queue | None]) -> None:
     spec, queue = launched
     same(by_python(as_python(spec, queue)), spec, queue, typed=False)
+
+
+def test_the_table_has_the_arguments_of_the_functions() -> None:
+    others = {"config", "parameters", "project_queue", "api", "synchronous"}
+    now = set(inspect.signature(launch).parameters) - others
+    later = set(inspect.signature(launch_add).parameters) - others
+    assert (now, later) == (set(FIELDS) - QUEUED, set(FIELDS))
 
 
 # -- how it reads -----------------------------------------------------------------------------
@@ -313,8 +325,8 @@ from jupyter_launch import launch
 
 launch(
     None,
-    entry_point=["sh", "-c", "echo $HOME {x}"],
     docker_image="busybox",
+    entry_point=["sh", "-c", "echo $HOME {x}"],
     parameters={"lr": 0.1, "opt": {"name": "adam"}, "code": "010", "version": "5"},
     config={
         "overrides": {"args": ["a b", "--x"]},
@@ -347,9 +359,9 @@ import os
 print(\\"\\"\\"a\\\\n\\"\\"\\")
 """
 launch_add(
-    queue_name="gpu",
-    resource="auto",
     docker_image="pytorch",
+    resource="auto",
+    queue_name="gpu",
     config={"source": {"kind": "cell", "body": cell}},
 )
 ''',
@@ -403,7 +415,7 @@ EOF
         """
 from jupyter_launch import launch
 
-launch(None, name="a\\nb\\u007f", docker_image="x", config={"author": "me"})
+launch(None, docker_image="x", name="a\\nb\\u007f", config={"author": "me"})
 """,
     ),
 ]
@@ -466,7 +478,7 @@ def test_what_was_left_out_is_said(body: str, begins: str) -> None:
 
 
 @given(TEXT, TEXT)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@ANY
 def test_nothing_hidden_is_copied(name: str, body: str) -> None:
     source = (
         {"source": {"kind": "cell", "body": body}} if body else {"docker": {"docker_image": "x"}}

@@ -178,7 +178,7 @@ def test_hostile_logs_and_texts_stay_small_and_safe(
     reader = Reader(shown["text/html"])
     assert reader.open == []
     assert reader.tags <= TAGS
-    assert reader.text.endswith("\n\ufffd\ufffd")
+    assert "\ufffd\ufffd" in reader.text
     for part in (shown["text/html"], shown["text/plain"], shown[MIME]["tail"]):
         assert not HIDDEN.search(part)
 

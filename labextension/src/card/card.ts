@@ -4,7 +4,7 @@ import { listen, make, say, set, toClipboard, told } from "./dom.js";
 import { editor } from "./edit.js";
 import { feed, type Feed } from "./feed.js";
 import { head, type Head, type Liveness } from "./head.js";
-import { Keeper } from "./keep.js";
+import { keeper } from "./keep.js";
 import { logPane, type LogPane } from "./log.js";
 import { ENGLISH, type Live, type MimeData, type SavedRun, type Transport } from "./messages.js";
 import { source } from "./source.js";
@@ -12,10 +12,13 @@ import { source } from "./source.js";
 const TICK_MS = 1000;
 const SPEAK_MS = 5000;
 const BUSY_MS = 2000;
+const PATIENCE_MS = 1000;
 const MARGIN = 128; // so many lines before the end may still change
 
 export class Card {
   readonly node: HTMLElement;
+  /** Whether a notebook keeps what is shown. */
+  keeps = false;
   /** Called when the feeder does not know the run. */
   onGone: () => void = () => undefined;
 
@@ -23,7 +26,7 @@ export class Card {
   readonly #source = source(() => this.#schedule());
   readonly #pane: LogPane;
   readonly #editor;
-  readonly #keeper = new Keeper();
+  readonly #keeper = keeper();
   readonly #speech = make("div", "sr", { role: "status", "aria-live": "polite" });
   readonly #seen: IntersectionObserver;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -48,19 +51,21 @@ export class Card {
       copyAs: (form) => void this.#act(() => this.#copyAs(form)),
       copyId: () => void this.#copied(this.run),
       show: (id) => this.show({ ...this.#origin(), id }),
-      file: (download) => {
-        const url = this.#transport?.logUrl(this.run, download) ?? null;
-        void this.#pane.file(url, `${this.run}.log`, download);
-      },
+      file: (download) => void this.#pane.file(download),
       now: () => Date.now() / 1000 + this.#ahead,
     });
     this.#pane = logPane(words, this.#source, {
       draw: () => this.#schedule(),
       follow: () => this.#follow(),
+      run: () => this.run,
+      url: (download) => {
+        const known = this.live && this.#transport;
+        return known ? known.logUrl(this.run, download) : null;
+      },
     });
     this.#editor = editor(words, (spec) => this.#relaunch(spec));
     this.node = make("div", "card", { role: "region", "aria-label": words.__("Launched run") });
-    this.node.append(this.#head.node, this.#editor.node, this.#pane.node, this.#speech);
+    this.node.append(this.#head.node, this.#pane.node, this.#speech);
     listen(this.node, "keydown", keepKey);
     root.append(this.node);
     this.#seen = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: "200px" });
@@ -91,7 +96,7 @@ export class Card {
 
   /** What a notebook is to keep, if that is newer than what it has. */
   get bundle(): MimeData | null {
-    return this.#keeper.bundle;
+    return this.#keeper.bundle();
   }
 
   /** Show a run as a notebook keeps it; live, if a feeder is there. */
@@ -150,16 +155,27 @@ export class Card {
       this.#source.log.resize(0);
       this.#pane.reset("");
     }
-    if (record) {
-      if (record.terminal && !this.#record.terminal) this.#keeper.note(true);
-      this.#record = { ...this.#record, ...record };
+    if (!this.#record.terminal) {
+      this.#keeper.note(record !== undefined && record.state !== this.#record.state);
     }
-    if (!this.#record.terminal) this.#keeper.note(false);
+    if (record?.terminal && !this.#record.terminal && this.keeps) void this.#end(record);
+    else if (record) this.#record = { ...this.#record, ...record };
     if (samples) this.#head.chart.add(samples);
     this.#source.take(log, bytes, total);
     if (record ?? this.#liveness !== "live") this.#become("live");
     this.#schedule();
     if (!this.#drawing) this.#feed?.drawn();
+  }
+
+  /** Show that a run has ended, once the notebook can keep it so: who then saves, saves that. */
+  async #end(record: SavedRun): Promise<void> {
+    const feed = this.#feed;
+    if (!feed) return;
+    const patience = new Promise((resume) => setTimeout(resume, PATIENCE_MS));
+    await Promise.race([this.#keeper.look(feed.ask, true), patience]);
+    if (this.#feed !== feed) return;
+    this.#record = { ...this.#record, ...record };
+    this.#become(this.#liveness);
   }
 
   #become(liveness: Liveness): void {
@@ -176,7 +192,7 @@ export class Card {
   }
 
   readonly #follow = (): void => {
-    this.#feed?.follow(this.#drawing && this.#pane.list.following);
+    this.#feed?.follow(this.#drawing && this.#pane.list.following());
     this.#schedule();
   };
 
@@ -221,7 +237,9 @@ export class Card {
 
   async #edit(): Promise<void> {
     const answer = await this.#feed?.ask("spec");
-    if (answer) this.#editor.open(answer.spec);
+    if (!answer) return;
+    this.#head.node.append(this.#editor.node);
+    this.#editor.open(answer.spec);
   }
 
   async #copyAs(form: string): Promise<void> {
@@ -259,7 +277,7 @@ export class Card {
   #tick(): void {
     if (this.#liveness !== "live") return;
     const { terminal, state } = this.#record;
-    if (this.#feed && (terminal || !document.hidden)) void this.#keeper.look(this.#feed.ask);
+    if (this.keeps && this.#feed && !document.hidden) void this.#keeper.look(this.#feed.ask);
     if (terminal || !this.#drawing) return;
     this.#head.tick();
     if (Date.now() - this.#spoken > SPEAK_MS) this.#say(`${state ?? ""}: ${this.#pane.newest()}`);

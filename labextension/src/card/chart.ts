@@ -37,8 +37,8 @@ export function chart(words: Words): Chart {
     const [, cores, held, limit, use, heldGpu] = now;
     const rounded = cores.toFixed(cores < 9.95 ? 1 : 0);
     cpu(words.__("CPU %1", rounded), words.__("%1 cores in use", rounded), samples);
-    const of = limit ? ` / ${size(limit)}` : "";
-    memory(size(held), words.__("Memory %1", size(held) + of), samples);
+    const used = limit ? words.__("%1 of %2", size(held), size(limit)) : size(held);
+    memory(size(held), words.__("%1 of memory", used), samples);
     if (use === null) return;
     const percent = words.__("GPU %1 %", Math.round(use * 100));
     gpu(percent, heldGpu === null ? percent : `${percent}, ${size(heldGpu)}`, samples);

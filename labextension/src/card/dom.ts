@@ -58,6 +58,7 @@ const ICONS = {
   numbers: "M3 3.5 4.2 3v4M3 10h2l-2 3.2h2M8 5h6M8 11h6",
   times: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12ZM8 4.8V8l2.4 1.6",
   copy: "M6 6h7v7.5H6zM10 6V2.5H3V10h3",
+  download: "M8 2.5v7.5m0 0L5 7m3 3 3-3M3 13h10",
   up: "M3.5 10 8 5.5l4.5 4.5",
   down: "M3.5 6 8 10.5 12.5 6",
   close: "M4 4l8 8m0-8-8 8",

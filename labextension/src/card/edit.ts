@@ -4,6 +4,7 @@ import { button, listen, make, own, say, told } from "./dom.js";
 import type { Words } from "./messages.js";
 
 export interface Editor {
+  /** What is in the page as long as something is edited. */
   readonly node: HTMLElement;
   open(spec: unknown): void;
   close(): void;
@@ -17,9 +18,7 @@ export function editor(words: Words, launch: (spec: unknown) => Promise<void>): 
   const label = words.__("Launch spec");
   const text = make("textarea", "spec", { "aria-label": label, spellcheck: "false", rows: "14" });
   const problem = make("div", "problem", { role: "alert" });
-  const close = (): void => {
-    node.hidden = true;
-  };
+  const close = (): void => node.remove();
   const submit = async (): Promise<void> => {
     say(problem, "");
     go.disabled = true;
@@ -35,7 +34,6 @@ export function editor(words: Words, launch: (spec: unknown) => Promise<void>): 
   const go = button("button jl-primary", words.__("Launch"), () => void submit());
   const cancel = button("button", words.__("Cancel"), close);
   const node = make("div", "editor", {}, text, make("div", "buttons", {}, go, cancel, problem));
-  close();
   listen(node, "keydown", (event) => {
     if (event.key === "Escape") close();
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void submit();
@@ -48,7 +46,6 @@ export function editor(words: Words, launch: (spec: unknown) => Promise<void>): 
     open: (spec) => {
       text.value = JSON.stringify(spec, null, 2);
       say(problem, "");
-      node.hidden = false;
       text.focus();
       text.setSelectionRange(0, 0);
     },

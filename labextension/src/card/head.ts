@@ -42,7 +42,9 @@ export function head(words: Words, actions: Actions): Head {
   const time = make("span", "time");
   const link = make("span", "link", { role: "status" });
   const attempts = make("select", "attempts", { "aria-label": words.__("Attempts") });
-  const stop = button("button", "", () => actions.stop(stopped()));
+  const stop = button("button", "", () => {
+    if (stop.ariaDisabled !== "true") actions.stop(stopped());
+  });
   const again = button("button", words.__("Re-launch"), () => actions.relaunch());
   const facts = make("div", "facts");
   const notices = make("div", "notices");
@@ -102,10 +104,13 @@ export function head(words: Words, actions: Actions): Head {
   const drawStop = (): void => {
     const killing = record.killing === true || pressed > 1;
     const asked = stopped() ? words.__("Kill") : words.__("Stop");
+    const focused = document.activeElement === stop;
     write(stop, killing ? words.__("Killing…") : asked);
+    set(stop, "aria-disabled", killing);
     stop.hidden = !live() || record.terminal === true;
-    stop.disabled = killing;
     again.hidden = !live() || !record.terminal || record.relaunchable === false;
+    // Who pressed it last goes on from where it was.
+    if (focused && stop.hidden) (again.hidden ? (more.firstChild as HTMLElement) : again).focus();
   };
   const tick = (): void => {
     const { created, started, ended, terminal } = record;
@@ -136,8 +141,9 @@ export function head(words: Words, actions: Actions): Head {
 
   id.title = words.__("Copy the run's id");
   listen(attempts, "change", () => actions.show(attempts.value));
+  const more = menu(words.__("More"), offered);
   const title = make("div", "title", {}, badge, name, id, time, attempts, link);
-  const tools = make("div", "tools", {}, stop, again, menu(words.__("More"), offered));
+  const tools = make("div", "tools", {}, stop, again, more);
   const top = make("div", "top", {}, title, charts.node, tools);
   return {
     node: make("div", "head", {}, top, facts, notices, reason, hint),

@@ -1,36 +1,47 @@
-// What a notebook is to keep of a run: asked for when it has ended, and at times before.
+// What a notebook is to keep of a run: asked for when its state changes, and at times between.
 
 import type { Ask, MimeData } from "./messages.js";
 
-const PAUSE_MS = 10_000;
+const PAUSE_MS = 1000; // at first
+const PAUSE_MOST_MS = 10_000;
 
-export class Keeper {
+export interface Keeper {
   /** The newest that was given; `null`: what the notebook has is as good. */
-  bundle: MimeData | null = null;
-  #changed = false;
-  #asked = 0;
+  bundle(): MimeData | null;
+  reset(): void;
+  /** Note that something has changed; what is urgent is asked for at the next look. */
+  note(urgent: boolean): void;
+  /** Ask for it, if something has changed and it is time, or at once. */
+  look(ask: Ask, now?: boolean): Promise<void>;
+}
 
-  /** Note that something has changed, that cannot wait if it is the last. */
-  note(last: boolean): void {
-    this.#changed = true;
-    if (last) this.#asked = 0;
-  }
-
-  reset(): void {
-    this.bundle = null;
-    this.#changed = false;
-    this.#asked = 0;
-  }
-
-  /** Ask, if it is time. */
-  async look(ask: Ask): Promise<void> {
-    if (!this.#changed || Date.now() - this.#asked < PAUSE_MS) return;
-    this.#changed = false;
-    this.#asked = Date.now();
-    try {
-      this.bundle = (await ask("bundle")).bundle;
-    } catch {
-      this.#changed = true;
-    }
-  }
+export function keeper(): Keeper {
+  let bundle: MimeData | null = null;
+  let changed = false;
+  let asked = 0;
+  let pause = PAUSE_MS;
+  return {
+    bundle: () => bundle,
+    reset: () => {
+      bundle = null;
+      changed = false;
+      asked = 0;
+      pause = PAUSE_MS;
+    },
+    note: (urgent) => {
+      changed = true;
+      if (urgent) asked = 0;
+    },
+    look: async (ask, now = false) => {
+      if (!now && (!changed || Date.now() - asked < pause)) return;
+      changed = false;
+      asked = Date.now();
+      pause = Math.min(2 * pause, PAUSE_MOST_MS);
+      try {
+        ({ bundle } = await ask("bundle"));
+      } catch {
+        changed = true;
+      }
+    },
+  };
 }

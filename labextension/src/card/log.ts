@@ -2,7 +2,7 @@
 
 import { button, listen, make, own, save, say, set, toClipboard, told, type Icon } from "./dom.js";
 import { grouped } from "./format.js";
-import { List } from "./list.js";
+import { list as makeList, type List } from "./list.js";
 import type { Words } from "./messages.js";
 import { search } from "./search.js";
 import { plain } from "./sgr.js";
@@ -20,8 +20,8 @@ export interface LogPane {
   /** Take the room that the lines will need, before they are drawn. */
   reserve(): void;
   draw(now: number): void;
-  /** Hand out the whole log, from an address if there is one. */
-  file(url: string | null, name: string, download: boolean): Promise<void>;
+  /** Hand out the whole log. */
+  file(download: boolean): Promise<void>;
   /** The text of the last line, to be read aloud. */
   newest(): string;
 }
@@ -30,22 +30,26 @@ export interface LogPane {
 export interface Around {
   draw: () => void;
   follow: () => void;
+  run: () => string;
+  /** Where the whole log can be had; `null`: it has to be asked for. */
+  url: (download: boolean) => string | null;
 }
 
 export function logPane(words: Words, source: Source, around: Around): LogPane {
   const { log } = source;
   const stderr = words.__("stderr:");
   const manner = { numbers: false, times: false, mark: null, hit: null, stderr };
-  const list = new List(log, manner, words.__("Log"));
   const count = make("span", "count");
   const note = make("span", "note", { role: "status" });
   const toEnd = button("follow", words.__("↓ Follow"), () => list.follow());
-  list.onChange = around.draw;
-  list.onMissing = (first, end): void => source.fetch(first, end);
-  list.onFollowing = (): void => {
-    toEnd.hidden = list.following;
-    around.follow();
-  };
+  const list = makeList(log, manner, words.__("Log"), {
+    changed: around.draw,
+    missing: (first, end) => source.fetch(first, end),
+    following: () => {
+      toEnd.hidden = list.following();
+      around.follow();
+    },
+  });
 
   const tell = (text: string): void => {
     say(note, text);
@@ -63,9 +67,23 @@ export function logPane(words: Words, source: Source, around: Around): LogPane {
       tell(told(error));
     }
   };
+  const file = async (download: boolean): Promise<void> => {
+    try {
+      let url = around.url(download);
+      if (url === null) {
+        const type = "text/plain;charset=utf-8";
+        const made = URL.createObjectURL(new Blob([await source.text(SAVED)], { type }));
+        setTimeout(() => URL.revokeObjectURL(made), 60_000);
+        url = made;
+      }
+      save(url, download ? `${around.run()}.log` : null);
+    } catch (error) {
+      tell(told(error));
+    }
+  };
   const searching = search(words, {
     find: (query, start, limit) => source.find(query, start, limit),
-    top: () => list.top,
+    top: () => list.top(),
     mark: (mark, hit) => {
       Object.assign(manner, { mark, hit });
       if (hit !== null) list.reveal(hit);
@@ -94,6 +112,7 @@ export function logPane(words: Words, source: Source, around: Around): LogPane {
     option("numbers", words.__("Line numbers"), false, (on) => (manner.numbers = on)),
     option("times", words.__("Times"), false, (on) => (manner.times = on)),
     button("tool", words.__("Copy the log"), () => void copy(), "copy"),
+    button("tool", words.__("Download the log"), () => void file(true), "download"),
   );
   const node = make("div", "pane", {}, bar, list.node, toEnd);
   node.hidden = toEnd.hidden = true;
@@ -127,18 +146,6 @@ export function logPane(words: Words, source: Source, around: Around): LogPane {
       if (total) list.draw(now);
     },
     newest: () => plain(log.line(log.total - 1)?.text ?? "").trim(),
-    file: async (url, name, download) => {
-      try {
-        if (url === null) {
-          const type = "text/plain;charset=utf-8";
-          url = URL.createObjectURL(new Blob([await source.text(SAVED)], { type }));
-          const made = url;
-          setTimeout(() => URL.revokeObjectURL(made), 60_000);
-        }
-        save(url, download ? name : null);
-      } catch (error) {
-        tell(told(error));
-      }
-    },
+    file,
   };
 }

@@ -57,26 +57,28 @@ export function restyle(style: Style, parameters: string): Style {
   for (let code = codes.shift(); code !== undefined; code = codes.shift()) {
     const [head, ...inner] = code.split(":");
     const value = number(head);
-    const mark = MARKS[value];
-    const base = value % 10;
     if (value === 0) style = PLAIN;
-    else if (mark) style = { ...style, [mark]: inner[0] !== "0" };
-    else if (value in UNMARKS) {
-      for (const gone of UNMARKS[value] ?? []) style = { ...style, [gone]: false };
-    } else if (value === 38 || value === 48) {
+    else if (MARKS[value]) style = { ...style, [MARKS[value]]: inner[0] !== "0" };
+    else if (UNMARKS[value]) for (const gone of UNMARKS[value]) style = { ...style, [gone]: false };
+    else {
       // `38:2::r:g:b` has a field for the colour space that `38;2;r;g;b` has not.
-      const rest = inner.length ? inner.slice() : codes;
-      if (inner.length > 4) rest.splice(1, 1);
-      style = { ...style, [value === 38 ? "fg" : "bg"]: extended(rest) };
-    } else if (value === 39 || value === 49)
-      style = { ...style, [value === 39 ? "fg" : "bg"]: null };
-    else if (base < 8) {
-      const tens = value - base;
-      if (tens === 30 || tens === 90) style = { ...style, fg: tens === 30 ? base : base + 8 };
-      else if (tens === 40 || tens === 100) style = { ...style, bg: tens === 40 ? base : base + 8 };
+      if (inner.length > 4) inner.splice(1, 1);
+      style = recolor(style, value, inner.length ? inner : codes);
     }
   }
   return style;
+}
+
+/** Apply the code of a colour, of which `rest` may say more. */
+function recolor(style: Style, value: number, rest: string[]): Style {
+  const bright = value >= 90;
+  const code = bright ? value - 60 : value;
+  const color = code % 10;
+  const part = code < 40 ? "fg" : "bg";
+  if (code < 30 || code > 49) return style;
+  if (color < 8) return { ...style, [part]: bright ? color + 8 : color };
+  if (bright) return style;
+  return { ...style, [part]: color === 8 ? extended(rest) : null };
 }
 
 function number(text = ""): number {
