@@ -26,8 +26,9 @@ SCREEN_ROWS = 100
 KEPT_ROWS = 10 * SCREEN_ROWS
 """How many rows are kept at most, so that the newest lines are at hand."""
 
-STEP, DRAWN_STEP = 1 << 15, 8
-"""Bytes of log between two checkpoints, and how many times as many where rows are drawn."""
+STEP, DRAWN_STEP, LONGEST_STEP = 1 << 15, 8, 1 << 25
+"""Bytes of log between two checkpoints at first, how many times as many where rows are drawn, and
+how many at most in a very long log."""
 
 BUDGET = 8 << 20
 """How many bytes of memory the checkpoints may take before every other one is dropped."""
@@ -157,7 +158,8 @@ class LineIndex:
         if self._screen is None:
             return here
         screen = self._screen.copy()
-        weight = here.weight + sum(row.weight for row in screen.rows)
+        # However heavy its rows are, no single one may drive all others out.
+        weight = min(here.weight + sum(row.weight for row in screen.rows), BUDGET // 4)
         full = screen.lifted is not None
         return here._replace(line=screen.top, screen=screen, full=full, weight=weight)
 
@@ -182,5 +184,5 @@ class LineIndex:
             skip = not skip and (kept[-1].full or not here.full)
             if not skip:
                 kept.append(here)
-        self._checkpoints, self._step = kept, 2 * self._step
+        self._checkpoints, self._step = kept, min(2 * self._step, LONGEST_STEP)
         self._weight = sum(here.weight for here in kept)

@@ -177,7 +177,7 @@ def _plain(log: Log, here: Checkpoint, then: Checkpoint) -> Iterator[Batch]:
     pieces = Pieces(log, here.piece, here.begun)
     while line < then.line:
         data = log.read(offset, min(BLOCK, then.offset - offset))
-        if not data:
+        if not data:  # somebody has removed the log
             return
         data = data[: data.rfind(b"\n") + 1]
         if data:
@@ -208,7 +208,7 @@ def _drawn(log: Log, here: Checkpoint, then: Checkpoint) -> Iterator[Batch]:
     pieces = Pieces(log, here.piece, here.begun)
     while screen.top < then.line:
         data = log.read(offset, min(BLOCK, then.offset - offset))
-        if not data:
+        if not data:  # the others are on the screen
             break
         pieces.cover(offset + len(data))
         draw(screen, data, offset, pieces)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import SpecError
 from .line_replay import Batch, Raw
 from .row import WIDTH
 from .screen import Screen, harmless
 
+if TYPE_CHECKING:
+    import regex
+
 Matcher: TypeAlias = Callable[[str], Iterator[int]]
 """Takes lines and gives the indices of those that match, counted from 0."""
+
+SEARCH_S = 20.0
+"""How long a search by regular expression may take, in seconds."""
 
 # What changes no text; erasing does not either, where nothing has moved the cursor back.
 _IDLE = re.compile("\x1b\\[(?:[0-9;:]{0,256}m|0?K)")
@@ -30,14 +37,19 @@ def matcher(text: str, *, case: bool, regex: bool) -> Matcher:
     """
     if not text or not regex:
         return partial(_literal, text if case else text.lower(), case)
+    # Unlike the standard library's, this engine can be given a time limit: a pattern that never
+    # comes to an end must not hold up the server that searches.
+    import regex as engine  # noqa: PLC0415
+
     try:
-        return partial(_pattern, re.compile(text, 0 if case else re.IGNORECASE))
-    except (re.error, OverflowError, RecursionError) as error:
+        pattern = engine.compile(text, 0 if case else engine.IGNORECASE)
+    except (engine.error, OverflowError, RecursionError) as error:
         raise SpecError(
             f"{text[:200]!r} is no regular expression: {error}.",
             hint="Search for it as plain text, or write \\ before . * + ? ( ) [ ] { } | ^ and $.",
             field="text",
         ) from error
+    return partial(_pattern, pattern, time.monotonic() + SEARCH_S)
 
 
 def shown(batch: Batch) -> str:
@@ -77,7 +89,16 @@ def _literal(wanted: str, case: bool, text: str) -> Iterator[int]:
         at = text.find(wanted, done)
 
 
-def _pattern(wanted: re.Pattern[str], text: str) -> Iterator[int]:
+def _pattern(wanted: regex.Pattern[str], deadline: float, text: str) -> Iterator[int]:
     for index, line in enumerate(text[:-1].split("\n")):
-        if wanted.search(line, 0, WIDTH):
+        try:
+            left = max(0.001, deadline - time.monotonic())
+            found = wanted.search(line, 0, WIDTH, timeout=left, concurrent=True)
+        except TimeoutError:
+            raise SpecError(
+                f"The search for {wanted.pattern[:200]!r} took longer than {SEARCH_S:.0f} s.",
+                hint="Write a simpler expression: nested repetitions such as (a|aa)+ may never end.",
+                field="text",
+            ) from None
+        if found:
             yield index

@@ -33,7 +33,7 @@ class Log:
 
     def read(self, offset: int, limit: int) -> bytes:
         """Give at most `limit` bytes from an offset."""
-        return self._store.read_log(self._run_id, offset, limit)
+        return self._store.read_log(self._run_id, offset, limit) if limit > 0 else b""
 
     def pieces(self, start: int, limit: int) -> list[LogPiece]:
         """Give at most `limit` pieces from number `start` on."""
@@ -74,7 +74,7 @@ class Pieces:
             self._pieces += new
             self._ends += ends[1:]
             # About as many as are still wanted, if they are as long as these.
-            limit = (end - ends[-1]) * len(new) // (ends[-1] - start)
+            limit = (end - ends[-1]) * len(new) // max(1, ends[-1] - start)
             limit = min(max(limit, LEAST), MOST)
 
     def place(self, offset: int) -> tuple[int, int]:
@@ -94,7 +94,7 @@ class Pieces:
         while start < end:
             if index < len(self._pieces):
                 piece = self._pieces[index]
-                last = Span(min(end, self._ends[index]), piece.stream, piece.at)
+                last = Span(min(end, self._ends[index]), 2 if piece.stream == 2 else 1, piece.at)
             else:
                 last = last._replace(end=end)
             yield last

@@ -28,7 +28,7 @@ _REORDERING = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Screen:
-    """A terminal without a right edge that forgets nothing. Takes bytes in chunks of any size.
+    """A terminal without a right edge that forgets nothing unasked.
 
     Parameters
     ----------

@@ -71,7 +71,6 @@ def install_packages() -> None:
     wanted = {
         "busybox": "busybox-static",
         "docker-registry": "docker-registry",
-        "node": "nodejs",
     }
     if not engine_answers() and "DOCKER_HOST" not in os.environ:
         wanted |= {"dockerd": "docker.io", "iptables": "iptables"}
@@ -169,7 +168,8 @@ def browser() -> str | None:
 
 
 def program(name: str) -> str:
-    path = shutil.which(name)
+    # scripts/front-end may have put a Node.js beside this Python
+    path = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
     if not path:
         raise Missing("not installed here")
     return path

@@ -12,6 +12,7 @@ from pathlib import Path
 import docker
 import docker.errors
 import pytest
+from hypothesis import settings
 
 from jupyter_launch.errors import StoreError
 from jupyter_launch.owner import known_dead, new_owner, pid_of
@@ -21,6 +22,10 @@ from jupyter_launch.submit import Launcher, close_all
 
 TINY = "jupyter-launch-test/tiny:latest"
 PYTHON = "jupyter-launch-test/python:latest"
+# How long an example takes is news about the machine, not about the code.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
+
 MISSING = set(filter(None, os.environ.get("JUPYTER_LAUNCH_TEST_MISSING", "").split(",")))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -11,13 +10,12 @@ from typing import Any, TypeAlias
 from ..errors import LaunchError, SpecError
 from ..redact import redact_spec
 from .copy_as import FORMS
-from .feed import Feed, Send
+from .feed import Feed, Reply, Send
 from .record import bundle_of, safe
 
 _LOG = logging.getLogger(__name__)
 
-Answer: TypeAlias = tuple[dict[str, Any], bytes | None]
-Verb: TypeAlias = Callable[[Feed, dict[str, Any]], Answer]
+Verb: TypeAlias = Callable[[Feed, dict[str, Any], Reply], None]
 
 LINES = 5000
 HITS = 10_000
@@ -40,13 +38,15 @@ def answer(feed: Feed, message: dict[str, Any], send: Send, more: Mapping[str, V
     """
     name, number = str(message.get("v", "")), message.get("id")
     head = {"t": "answer", "v": name, "run": feed.handle.id, "id": number}
+
+    def reply(body: dict[str, Any], buffer: bytes | None) -> None:
+        send({**head, "ok": True, **body}, buffer)
+
     verb = {**VERBS, **more}.get(str(message.get("verb")))
     try:
         if verb is None:
             raise SpecError(f"There is no {str(message.get('verb'))[:40]!r} to ask for here.")
-        with feed.lock if verb is _lines else contextlib.nullcontext():
-            body, buffer = verb(feed, message)
-            send({**head, "ok": True, **body}, buffer)
+        verb(feed, message, reply)
     except LaunchError as error:
         send({**head, "ok": False, "message": safe(error.message), "hint": safe(error.hint)}, None)
     except Exception as error:  # noqa: BLE001
@@ -64,12 +64,12 @@ def whole(message: Mapping[str, Any], field: str, default: int, most: int | None
     return value if most is None else min(value, most)
 
 
-def _lines(feed: Feed, message: dict[str, Any]) -> Answer:
+def _lines(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
     first, count = whole(message, "first", 0), whole(message, "count", LINES, LINES)
-    return feed.lines_for(str(message.get("v", "")), first, count)
+    feed.lines_for(str(message.get("v", "")), first, count, reply)
 
 
-def _find(feed: Feed, message: dict[str, Any]) -> Answer:
+def _find(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
     feed.catch_up()
     found = feed.lines.find(
         str(message.get("text", "")),
@@ -78,22 +78,22 @@ def _find(feed: Feed, message: dict[str, Any]) -> Answer:
         start=whole(message, "start", 0),
         limit=whole(message, "limit", 1000, HITS),
     )
-    return {"lines": found.lines, "more": found.more}, None
+    reply({"lines": found.lines, "more": found.more}, None)
 
 
-def _bundle(feed: Feed, _message: dict[str, Any]) -> Answer:
-    return {"bundle": bundle_of(feed.handle)}, None
+def _bundle(feed: Feed, _message: dict[str, Any], reply: Reply) -> None:
+    reply({"bundle": bundle_of(feed.handle)}, None)
 
 
-def _copy(feed: Feed, message: dict[str, Any]) -> Answer:
+def _copy(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
     form = FORMS.get(str(message.get("as")))
     if form is None:
         raise SpecError(f"A launch can be copied as {', '.join(FORMS)}.")
-    return {"text": form(feed.handle.run)}, None
+    reply({"text": form(feed.handle.run)}, None)
 
 
-def _spec(feed: Feed, _message: dict[str, Any]) -> Answer:
-    return {"spec": redact_spec(json.loads(feed.handle.run.spec_json))}, None
+def _spec(feed: Feed, _message: dict[str, Any], reply: Reply) -> None:
+    reply({"spec": redact_spec(json.loads(feed.handle.run.spec_json))}, None)
 
 
 VERBS: Mapping[str, Verb] = {

@@ -15,8 +15,7 @@ import anywidget
 import traitlets
 
 from ..handle import RunHandle
-from .asks import Answer
-from .feed import Feed
+from .feed import Feed, Reply
 from .feeds import Feeds
 from .record import bundle_of, live_record
 from .relaunch import relaunch
@@ -98,10 +97,11 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
         self._context.copy().run(self.send, message, buffers)
 
 
-def _stop(feed: Feed, message: dict[str, Any]) -> Answer:
+def _stop(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
     feed.handle.stop(wait=False, kill=bool(message.get("kill")))
-    return {}, None
+    reply({}, None)
 
 
-def _relaunch(feed: Feed, message: dict[str, Any]) -> Answer:
-    return {"run": relaunch(feed.handle, message.get("config"), message.get("spec")).id}, None
+def _relaunch(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
+    made = relaunch(feed.handle, message.get("config"), message.get("spec"))
+    reply({"run": made.id}, None)

@@ -23,6 +23,7 @@ from .record import live_record, safe
 from .viewer import Viewer
 
 Send: TypeAlias = Callable[[dict[str, Any], bytes | None], None]
+Reply: TypeAlias = Callable[[dict[str, Any], bytes | None], None]
 
 LOOK_S = 2.0
 """How often a run is looked at besides, should a wake-up get lost."""
@@ -58,7 +59,7 @@ class Feed:
         self.record: dict[str, Any] = {}
         self._tick_s, self._blind = tick_s, blind
         self._viewers: dict[str, tuple[Viewer, Send]] = {}
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
         """Held while a page is sent lines: what is newer must not overtake them."""
         self._bell: Listener | None = None
         self._feeding = self._closed = self._asked = False
@@ -75,7 +76,7 @@ class Feed:
 
     def watch(self, name: str, send: Send, have: int = 0) -> None:
         """Take a viewer in, anew if it was here before; it has the lines before `have`."""
-        with self.lock:
+        with self._lock:
             # Of what it has, the newest lines may have been changed since: it gets them again.
             held = max(0, have - SCREEN_ROWS)
             self._viewers[name] = Viewer(name, held, self._blind), send
@@ -83,7 +84,7 @@ class Feed:
 
     def hear(self, name: str, message: dict[str, Any]) -> None:
         """Take what a viewer says of itself: ``follow`` or ``ack``."""
-        with self.lock:
+        with self._lock:
             if name not in self._viewers:
                 return
             viewer, _ = self._viewers[name]
@@ -96,12 +97,12 @@ class Feed:
 
     def forget(self, name: str) -> None:
         """Let a viewer go."""
-        with self.lock:
+        with self._lock:
             self._viewers.pop(name, None)
 
     def leave(self, send: Send) -> None:
         """Let all viewers go that are reached by that `send`."""
-        with self.lock:
+        with self._lock:
             self._viewers = {n: entry for n, entry in self._viewers.items() if entry[1] != send}
 
     def catch_up(self) -> None:
@@ -109,18 +110,18 @@ class Feed:
         while not self._feeding and self.lines.behind:
             self.lines.advance()
 
-    def lines_for(self, name: str, first: int, count: int) -> tuple[dict[str, Any], bytes]:
-        """Give lines that a viewer asks for, and remember that it has them now."""
+    def lines_for(self, name: str, first: int, count: int, reply: Reply) -> None:
+        """Reply with lines that a viewer asks for, and remember that it has them now."""
         self.catch_up()
-        with self.lock:
+        with self._lock:  # or what the thread tells of newer lines would come before this
             chunk = self.lines.read(first, count)
             if name in self._viewers:
                 self._viewers[name][0].has(chunk.first + chunk.count)
-        return {"log": _described(chunk), "total": self.lines.total}, chunk.text
+            reply({"log": described(chunk), "total": self.lines.total}, chunk.text)
 
     def close(self) -> None:
         """End the thread; the run is not touched."""
-        with self.lock:
+        with self._lock:
             self._closed = True
         self._wake()
 
@@ -128,7 +129,7 @@ class Feed:
 
     def begin(self) -> None:
         """Make the thread look; start it if it is not there."""
-        with self.lock:
+        with self._lock:
             self._asked = True
             begin = not self._feeding and not self._closed
             self._feeding |= begin
@@ -139,7 +140,7 @@ class Feed:
             self._wake()
 
     def _wake(self) -> None:
-        with self.lock:
+        with self._lock:
             if self._bell is not None:
                 self._bell.ring()
 
@@ -154,7 +155,7 @@ class Feed:
                 if pause and not bell.wait(pause) and pause == LOOK_S:
                     self._rescue()
                 time.sleep(max(0.0, begun + self._tick_s - time.monotonic()))
-            with self.lock:  # nobody rings a bell that is closed
+            with self._lock:  # nobody rings a bell that is closed
                 self._bell = None if self._bell is bell else self._bell
 
     def _try(self, now: float) -> float | None:
@@ -174,11 +175,11 @@ class Feed:
         if ended:  # nothing is written after the end: this is the rest
             lines = [line for line in (changed, self._advance()) if line is not None]
             changed = min(lines, default=None)
-        with self.lock:
+        with self._lock:
             behind = [self._tell(viewer, send, changed) for viewer, send in self._all()]
         if any(behind) or self.lines.behind or not looks:
             return self._tick_s
-        with self.lock:
+        with self._lock:
             waits = self.watched and not ended
             self._feeding = waits or self._asked
             return LOOK_S if waits else 0.0 if self._asked else None
@@ -203,7 +204,7 @@ class Feed:
 
     def _excuse(self, error: LaunchError) -> None:
         self._show({**self.record, "notices": [safe(str(error))]})
-        with self.lock:
+        with self._lock:
             for viewer, send in self._all():
                 self._tell(viewer, send, None)
 
@@ -232,7 +233,7 @@ class Feed:
             parts["samples"] = [list(sample) for sample in new[:: 1 + len(new) // SAMPLES]]
         chunk = self._next(viewer, changed)
         if chunk is not None:
-            parts["log"] = _described(chunk)
+            parts["log"] = described(chunk)
         if parts:
             text = chunk.text if chunk else b""
             seq = viewer.count(len(text))
@@ -260,7 +261,8 @@ class Feed:
         return chunk
 
 
-def _described(chunk: Chunk) -> dict[str, Any]:
+def described(chunk: Chunk) -> dict[str, Any]:
+    """Say of lines, beside their text, what a page must know."""
     return {
         "first": chunk.first,
         "count": chunk.count,

@@ -25,7 +25,7 @@ from ..stores.base import FIRST_QUEUE, Agent
 from ..submit import close_all, launcher, make_queue
 from . import server_params as params
 from .copy_as import FORMS
-from .feed import Feed
+from .feed import Feed, described
 from .feeds import Feeds
 from .record import bundle_of, live_record, safe, summary
 from .relaunch import relaunch
@@ -153,9 +153,9 @@ class Service:
         """Give lines of a log as a terminal would show them."""
         feed, asked = self._feed(run_id), params.from_query(params.LinesQuery, query)
         feed.catch_up()
-        told, text = feed.lines_for("", asked.first, asked.count)
-        lines = text.decode("utf-8", "replace").split("\n")[:-1]
-        return {**told["log"], "total": told["total"], "lines": lines}
+        chunk = feed.lines.read(asked.first, asked.count)
+        lines = chunk.text.decode("utf-8", "replace").split("\n")[:-1]
+        return {**described(chunk), "total": feed.lines.total, "lines": lines}
 
     def find(self, run_id: str, query: Query) -> Json:
         """Give the numbers of the lines that match."""

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import docker
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ElementHandle, Locator, Page, expect
 
 from jupyter_launch.runs import Run
 from jupyter_launch.stores.base import Store
@@ -20,21 +20,35 @@ COUNT = f"""{LAUNCH}
 import itertools, os, time
 for n in itertools.count():
     print(f"line {{n}}", flush=True)
+    if os.path.exists("/tmp/quiet"):
+        print("quiet", flush=True)
+        time.sleep(1000)
     if os.path.exists("/tmp/end"):
         break
     time.sleep(0.005)"""
-"""A cell whose program prints numbered lines until it is told to end."""
+"""A cell whose program prints numbered lines until it is told to be quiet, or to end."""
+
+SAYS = """row => Array.from(row.childNodes)
+    .filter(node => !node.classList?.contains('jl-sr')).map(node => node.textContent).join('')"""
+"""What a row says to the eye."""
+
+HAS_LINE = f"""([root, text]) => {{
+    const [list, says] = [root.querySelector('[role=log]'), {SAYS}];
+    const {{top, bottom}} = list.getBoundingClientRect();
+    return Array.from(list.querySelectorAll('[data-line]:not(.jl-missing)')).some(row => {{
+        const box = row.getBoundingClientRect();
+        return box.bottom > top && box.top < bottom && says(row) === text; }});
+}}"""
 
 READ_ALL = """async ([root, last]) => {
     const list = root.querySelector('[role=log]');
     const frame = () => new Promise(done => requestAnimationFrame(done));
-    const text = row => Array.from(row.childNodes)
-        .filter(node => !node.classList?.contains('jl-sr')).map(node => node.textContent).join('');
+    const says = SAYS;
     const lines = [], changed = [];
     const take = () => {
         let [low, high] = [Infinity, -1];
         for (const row of list.querySelectorAll('[data-line]:not(.jl-missing)')) {
-            const [number, shown] = [Number(row.dataset.line), text(row)];
+            const [number, shown] = [Number(row.dataset.line), says(row)];
             if (number in lines && lines[number] !== shown)
                 changed.push([number, lines[number], shown]);
             lines[number] = shown;
@@ -54,7 +68,7 @@ READ_ALL = """async ([root, last]) => {
         list.scrollTop += low > next ? -list.clientHeight / 2 : list.clientHeight / 2;
     }
     return {lines: Array.from(lines.slice(0, last + 1), line => line ?? null), changed};
-}"""
+}""".replace("SAYS", SAYS)
 """Scroll through the log from its first line to `last`, and give what each row said."""
 
 
@@ -71,7 +85,7 @@ class Card:
 
     def __init__(self, page: Page, output: Locator) -> None:
         self.page, self.output = page, output
-        self.root = output.locator("[data-run]")
+        self.root = output.locator("[data-run]:not([hidden])")
         self.log = self.root.get_by_role("log")
 
     # -- what it shows -------------------------------------------------------------------------
@@ -89,16 +103,24 @@ class Card:
 
     def expect_line(self, text: str) -> Card:
         """Wait until a row of the log is in view that says exactly this."""
-        row = self.root.locator("[data-line]").get_by_text(text, exact=True)
-        row = row.or_(self.root.locator("[data-line]", has_text=re.compile(f"^{re.escape(text)}$")))
-        expect(row.first).to_be_visible(timeout=PATIENCE_MS)
+        self.page.wait_for_function(HAS_LINE, arg=[self.handle, text], timeout=PATIENCE_MS)
         return self
 
     def expect_total(self, least: int) -> Card:
         """Wait until the log has that many lines."""
         self.page.wait_for_function(
             "([root, least]) => Number(root.dataset.total) >= least",
-            arg=[self.root.element_handle(), least],
+            arg=[self.handle, least],
+            timeout=PATIENCE_MS,
+        )
+        return self
+
+    def expect_newer(self, least: int) -> Card:
+        """Wait until a row of the log is drawn for that line or a later one."""
+        self.page.wait_for_function(
+            """([log, least]) => Array.from(log.querySelectorAll('[data-line]:not(.jl-missing)'))
+                .some(row => Number(row.dataset.line) >= least)""",
+            arg=[self.log.element_handle(), least],
             timeout=PATIENCE_MS,
         )
         return self
@@ -107,6 +129,11 @@ class Card:
         """Wait until the run is live in its full course: with lines, and more of them."""
         self.expect_state("running").expect_live()
         return self.expect_total(self.total + 20)
+
+    @property
+    def handle(self) -> ElementHandle:
+        """The card's element."""
+        return self.root.element_handle(timeout=PATIENCE_MS)
 
     @property
     def run_id(self) -> str:
@@ -120,12 +147,12 @@ class Card:
         return int(self.root.get_attribute("data-total", timeout=PATIENCE_MS) or 0)
 
     def read_all(self) -> list[str]:
-        """Scroll through the log as it is now and give its lines, each of which must be there."""
+        """Scroll through a log that does not grow, and give its lines: each must be there."""
         self.page.bring_to_front()  # only there things are drawn
-        seen = self.page.evaluate(READ_ALL, [self.root.element_handle(), self.total - 1])
-        assert not seen["changed"]
+        seen = self.page.evaluate(READ_ALL, [self.handle, self.total - 1])
+        assert not seen["changed"], seen["changed"][:10]
         missing = [number for number, line in enumerate(seen["lines"]) if line is None]
-        assert not missing
+        assert not missing, f"{len(missing)} of {len(seen['lines'])} lines: {missing[:10]}"
         lines: list[str] = seen["lines"]
         return lines
 
@@ -150,15 +177,15 @@ def container(store: Store, run_id: str) -> Any:
     return docker.from_env().containers.get(f"jupyter-launch-{store.get(run_id).unique_name}")
 
 
-def tell_to_end(store: Store, run_id: str) -> None:
-    """Tell a program that counts to end."""
-    code, said = container(store, run_id).exec_run(["touch", "/tmp/end"])
+def tell(store: Store, run_id: str, word: str) -> None:
+    """Tell a program that counts to be ``quiet``, or to ``end``."""
+    code, said = container(store, run_id).exec_run(["touch", f"/tmp/{word}"])
     assert code == 0, said
 
 
 def finished(store: Store, card: Card) -> Run:
     """Tell the card's program to end, and wait until the card shows that it has."""
-    tell_to_end(store, card.run_id)
+    tell(store, card.run_id, "end")
     card.expect_state("finished")
     return store.get(card.run_id)
 
@@ -167,5 +194,6 @@ def counted(store: Store, run_id: str) -> list[str]:
     """Give what the store has of a log that counts, having checked that it does."""
     size = store.log_position(run_id).size
     lines = store.read_log(run_id, 0, size).decode().splitlines()
-    assert lines == [f"line {number}" for number in range(len(lines))]
+    numbered = lines[:-1] if lines[-1] == "quiet" else lines
+    assert numbered == [f"line {number}" for number in range(len(numbered))]
     return lines

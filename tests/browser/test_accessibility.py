@@ -51,7 +51,9 @@ def wear(page: Page, theme: str) -> None:
         "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
     )
     light = str(theme == THEMES[0]).lower()
-    page.wait_for_selector(f"body[data-jp-theme-light={light}][data-jp-theme-name='{theme}']")
+    page.wait_for_selector(
+        f"body[data-jp-theme-light={light}][data-jp-theme-name='{theme}']", state="attached"
+    )
 
 
 @pytest.mark.parametrize("cell", [WAITING, FAILED, f"{LAUNCH}\nprint('done')"])

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
-from tests.browser.card import COUNT, LAUNCH, PATIENCE_MS, Card, counted, finished
+from tests.browser.card import COUNT, LAUNCH, PATIENCE_MS, Card, counted, finished, tell
 from tests.browser.conftest import Desk, Desks, folder
 from tests.browser.lab import MIME, Server, output, run_cell, save, saved_output, wait_executed
 
@@ -48,11 +48,12 @@ def use(card: Card, store: Store) -> None:
     run_cell(card.page, 1)
     wait_executed(card.page, 1)
     run_id = card.streaming().run_id
-    lines = card.read_all()
+    tell(store, run_id, "quiet")
+    card.expect_line("quiet")
+    assert card.read_all() == counted(store, run_id)
     card.press("Stop")
     expect(card.output).to_contain_text("stopped", timeout=PATIENCE_MS)
     assert store.get(run_id).state is State.STOPPED
-    assert lines == counted(store, run_id)[: len(lines)]
 
 
 def test_without_the_server_extension_the_kernel_feeds_the_card(bare: Desk, store: Store) -> None:

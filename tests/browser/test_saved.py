@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
-from tests.browser.card import COUNT, LAUNCH, Card, counted, finished, tell_to_end
+from tests.browser.card import COUNT, LAUNCH, Card, counted, finished, tell
 from tests.browser.conftest import Desk
 from tests.browser.lab import (
     MIME,
@@ -151,10 +151,11 @@ def test_the_run_ends_while_no_page_is_open(desk: Desk, store: Store) -> None:
     run_id = card.run_id
     save(card.page)
     card.page.close()
-    tell_to_end(store, run_id)
+    tell(store, run_id, "end")
     assert store.wait(run_id, lambda run: run.state.terminal, 30)
     page = desk.again()
     again = Card(page, output(page, 0)).expect_state("finished").expect_live()
     assert again.read_all() == counted(store, run_id)
     assert not dirty(page)
-    save_until(page, desk.path, lambda data: data[MIME]["state"] == State.FINISHED)
+    save(page)
+    assert saved_output(desk.path)[MIME]["state"] == State.FINISHED

@@ -52,13 +52,23 @@ SAID = {
     STDERR: b"a warning\r\n" + b"\x00" * 100_000 + b"\n\xf0\x9f\x9a",
 }
 
-DEAF = """
-import signal, time
-signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+HEED = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+signal.signal(signal.SIGTERM, lambda *_: None)
 print("ready", flush=True)
-while True:
-    time.sleep(600)
+def wait(): signal.sigwait([signal.SIGTERM])
 """
+"""Begins a program that waits to be asked to end; a handler alone may run after the next sleep."""
+
+DEAF = (
+    HEED
+    + """
+while True:
+    wait()
+    print("asked", flush=True)
+"""
+)
 
 TWO_WRITES = r"""
 import os, threading
@@ -122,16 +132,21 @@ class Place:
 
     def read_until(self, handle: str, text: bytes) -> None:
         """Return as soon as the program's standard output has the text."""
-        said = b""
-        for batch in self.backend.attach(handle, BEGINNING):
-            said += b"".join(frame.data for frame in batch if frame.stream == STDOUT)
-            if text in said:
-                return
-        raise AssertionError(f"the program ended without saying {text!r}: {said!r}")
+        follow_until(self.backend.attach(handle, BEGINNING), text)
 
     def output(self, code: str, *args: str) -> str:
         """Run Python code to its end and give what it wrote to its standard output."""
         return self.read(self.start(self.program(code, *args)))[STDOUT].decode()
+
+
+def follow_until(batches: Iterator[list[Frame]], text: bytes) -> None:
+    """Return as soon as the standard output has the text."""
+    said = b""
+    for batch in batches:
+        said += b"".join(frame.data for frame in batch if frame.stream == STDOUT)
+        if text in said:
+            return
+    raise AssertionError(f"the program ended without saying {text!r}: {said!r}")
 
 
 def joined(batches: Iterator[list[Frame]]) -> dict[int, bytes]:
@@ -308,6 +323,9 @@ class TestBackend:
     @pytest.mark.timeout(60)
     def test_stop_works_although_nobody_follows(self, place: Place) -> None:
         handle = place.start(place.program("while True: print('x' * 99)"))
+        # Somebody else sees that it runs: in its first moment a container hears no signal.
+        elsewhere = type(place.backend)()
+        follow_until(elsewhere.attach(handle, BEGINNING), b"x")
         place.backend.stop(handle, 60)
         assert place.backend.result(handle).exit_code == 143
 
@@ -321,20 +339,17 @@ class TestBackend:
         assert other.stderr == b""
         assert (other.stdout, other.returncode) == (b"b\ncd\n", 7)
 
-    def test_a_silent_program_is_stopped_at_once(self, place: Place) -> None:
-        handle = place.start(place.program("import time; time.sleep(600)"))
+    def test_a_program_that_sleeps_is_stopped_at_once(self, place: Place) -> None:
+        code = "import time; print('ready', flush=True); time.sleep(600)"
+        handle = place.start(place.program(code))
+        place.read_until(handle, b"ready\n")
         began = time.monotonic()
         place.backend.stop(handle, 60)
         assert time.monotonic() - began < 10
         assert place.backend.result(handle).exit_code == 143
 
     def test_a_program_may_end_gracefully_when_stopped(self, place: Place) -> None:
-        code = (
-            "import signal, sys, time\n"
-            "def end(*_): print('saved'); sys.exit(5)\n"
-            "signal.signal(signal.SIGTERM, end); print('ready', flush=True); time.sleep(600)"
-        )
-        handle = place.start(place.program(code))
+        handle = place.start(place.program(HEED + "wait(); print('saved'); sys.exit(5)"))
         place.read_until(handle, b"ready\n")
         place.backend.stop(handle, 60)
         assert place.read(handle)[STDOUT] == b"ready\nsaved\n"
@@ -355,10 +370,11 @@ class TestBackend:
     @pytest.mark.timeout(60)
     def test_a_kill_ends_somebody_elses_grace(self, place: Place) -> None:
         handle = place.start(place.program(DEAF))
-        place.read_until(handle, b"ready\n")
+        follower = place.backend.attach(handle, BEGINNING)
+        follow_until(follower, b"ready\n")
         patient = threading.Thread(target=place.backend.stop, args=(handle, 600))
         patient.start()
-        place.read_until(handle, b"asked\n")
+        follow_until(follower, b"asked\n")
         place.backend.stop(handle, 0)
         assert place.backend.result(handle).exit_code == 137
         patient.join()

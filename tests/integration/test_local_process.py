@@ -302,9 +302,9 @@ class TestStop:
 
     def test_a_child_may_use_the_grace_when_its_parent_is_gone(self, processes: Processes) -> None:
         child = (
-            "import signal, sys, time\n"
-            "def save(*_): time.sleep(1.5); print('saved', flush=True); sys.exit()\n"
-            "signal.signal(signal.SIGTERM, save); print('ready', flush=True); time.sleep(600)"
+            "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+            "print('ready', flush=True); signal.sigwait([signal.SIGTERM]); time.sleep(1.5)\n"
+            "print('saved')"
         )
         code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
         handle = processes.python(code)

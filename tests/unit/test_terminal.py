@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_launch.row import Row
 from jupyter_launch.style import MARK, PLAIN, Style, css, restyle, sgr
 from jupyter_launch.terminal import (
     WIDTH,
@@ -17,6 +18,7 @@ from jupyter_launch.terminal import (
     Run,
     Screen,
     fold,
+    style_after,
     to_ansi,
     to_html,
     to_plain,
@@ -224,3 +226,84 @@ def test_a_sequence_that_never_ends_is_held_only_so_far() -> None:
     for _ in range(1000):
         screen.write(b"\x1b]" if _ == 0 else b"y" * 1000)
     assert len(to_plain(screen.lines())) > WIDTH
+
+
+# -- a screen that lives on ----------------------------------------------------------------------
+
+
+def drawn(screen: Screen) -> list[str]:
+    return [row.text for row in screen.rows]
+
+
+def test_the_cursor_goes_no_higher_than_the_screen() -> None:
+    screen = Screen(height=3)
+    screen.write(b"a\nb\nc\nd\x1b[9AX\nY")
+    assert drawn(screen) == ["a", "bX", "Y", "d"]
+    assert (screen.top, screen.bottom, screen.lifted) == (0, 3, 3)
+
+
+def test_rows_out_of_reach_are_let_go() -> None:
+    screen = Screen(height=2, top=5)
+    screen.write(b"a\nb\nc\nd")
+    assert [row.text for row in screen.scroll()] == ["a", "b"]
+    assert screen.scroll() == []
+    screen.write(b"\x1b[9A!\n\n\n")
+    assert (drawn(screen), screen.top) == (["c!", "d", "", ""], 7)
+    assert Screen().scroll() == []
+
+
+def test_rows_of_others_are_called_for_once_when_the_cursor_goes_there() -> None:
+    asked = []
+
+    def above(first: int, stop: int) -> list[Row]:
+        asked.append((first, stop))
+        before = Screen()
+        before.write(b"".join(b"row %d\n" % number for number in range(first, stop)))
+        return before.rows[:-1]
+
+    screen = Screen(top=50, height=4, above=above)
+    screen.write(b"new\nnew")
+    assert asked == []
+    screen.write(b"\x1b[2A!\x1b[99A\r?")
+    assert asked == [(48, 50)]
+    assert (drawn(screen), screen.top) == (["?ow 48", "row!49", "new", "new"], 48)
+
+
+def test_copies_of_a_screen_go_different_ways() -> None:
+    one = Screen()
+    one.write(b"\x1b[31mab\rAB\x1b[1", stream=2, at=3.0)
+    two = one.copy()
+    one.write(b"mbold")
+    two.write(b"Dx")
+    assert (drawn(one), drawn(two)) == (["ABbold"], ["Ax"])
+    assert two.rows[0].line() == (Run("Ax", Style(fg=1)),)
+    assert (two.rows[0].stream, two.rows[0].at) == (2, 3.0)
+
+
+def test_a_row_is_of_the_stream_that_began_it_or_came_back_to_it() -> None:
+    screen = Screen()
+    for at, (stream, data) in enumerate([(1, b"a"), (2, b"b\n"), (2, b"\x1b["), (1, b"32mc\n\n")]):
+        screen.write(data, stream=stream, at=float(at))
+    assert [(row.stream, row.at) for row in screen.rows] == [(1, 0.0), (2, 2.0), (1, 3.0), (0, 0.0)]
+    assert screen.fresh
+    screen.write(b"\x1b[3A\x1b[Kd\x1b[3B", stream=2, at=9.0)
+    assert [row.stream for row in screen.rows] == [2, 2, 1, 2]
+    assert (screen.rows[0].at, screen.rows[3].at) == (0.0, 9.0)
+    assert not screen.fresh
+
+
+def test_what_changed_is_known() -> None:
+    screen = Screen()
+    screen.write(b"a\nb\nc\n")
+    screen.changed = 99
+    screen.write(b"\x1b[2A\x1b[31m\n")
+    assert screen.changed == 99
+    screen.write(b"x\x1b[1A\x1b[K")
+    assert screen.changed == 1
+
+
+@given(OUTPUT)
+def test_a_style_is_known_without_drawing(data: bytes) -> None:
+    screen = Screen()
+    screen.write(data + b"\n")
+    assert style_after(PLAIN, data + b"\n") == screen.style

@@ -18,7 +18,7 @@ import pytest
 import jupyter_launch
 from jupyter_launch.frontends.record import elapsed
 from jupyter_launch.style import PLAIN, Style, restyle
-from jupyter_launch.terminal import fold, to_ansi, to_plain
+from jupyter_launch.terminal import fold, to_ansi
 
 ROOT = Path(__file__).parents[2]
 VIEW = ROOT / "labextension"
@@ -95,7 +95,8 @@ def test_a_folded_line_is_drawn_as_it_was_folded() -> None:
     seen = node(
         f"""const {{ pieces, PLAIN }} = await load("sgr");
         const style = {STYLE};
-        return data.map((line) => pieces(line, PLAIN).map((one) => [one.text, style(one.style)]));""",
+        return data.map((line) =>
+            pieces(line, PLAIN).map((one) => [one.text, style(one.style)]));""",
         to_ansi(lines).split("\n"),
     )
     assert seen == [[[run.text, as_json(run.style)] for run in line] for line in lines]
@@ -110,7 +111,8 @@ def test_nothing_but_text_comes_out_of_a_line() -> None:
     ]
     texts = node(
         """const { pieces, plain, PLAIN } = await load("sgr");
-        return data.map((line) => [pieces(line, PLAIN).map(({ text }) => text).join(""), plain(line)]);""",
+        return data.map((line) =>
+            [pieces(line, PLAIN).map(({ text }) => text).join(""), plain(line)]);""",
         corpus,
     )
     for line, (drawn, plain) in zip(corpus, texts, strict=True):
@@ -125,7 +127,8 @@ def test_a_search_is_marked_across_colours() -> None:
         const { pieces, PLAIN } = await load("sgr");
         const { pattern } = await load("search");
         return data.map(([line, text, matchCase, regex]) => marked(pieces(line, PLAIN),
-            pattern({ text, case: matchCase, regex })).map(({ text, hit }) => [text, Boolean(hit)]));""",
+            pattern({ text, case: matchCase, regex }))
+            .map(({ text, hit }) => [text, Boolean(hit)]));""",
         [
             ["\x1b[32mnee\x1b[31mdle\x1b[0m in hay, NEEDLE", "needle", False, False],
             ["one needle", "Needle", True, False],
@@ -180,7 +183,9 @@ def made_up_steps(dice: random.Random) -> tuple[list[list[Any]], list[str | None
         verb = dice.choice(["replace", "replace", "insert", "resize"])
         if verb == "replace":
             first = dice.randrange(len(known) + 5)
-            known = known[:first] + [None] * (first - len(known)) + list[str | None](lines)
+            end = first + len(lines)
+            known += [None] * (end - len(known))
+            known[first:] = [*lines, *[None] * (len(known) - end)]
             steps.append([verb, first, lines])
         elif verb == "resize":
             total = dice.randrange(len(known) + 5)
@@ -188,11 +193,11 @@ def made_up_steps(dice: random.Random) -> tuple[list[list[Any]], list[str | None
             steps.append([verb, total])
         elif lines:
             first = dice.randrange(len(known) + 1)
-            end = dice.choice([None, dice.randrange(len(known) + 1)])
+            below = dice.choice([None, dice.randrange(len(known) + 1)])
             for place, line in enumerate(lines, first):
-                if place < len(known) and (end is None or place < end):
+                if place < len(known) and (below is None or place < below):
                     known[place] = line
-            steps.append([verb, first, lines, end])
+            steps.append([verb, first, lines, below])
     return steps, known
 
 

@@ -165,10 +165,10 @@ export class Log {
     this.total = total;
   }
 
-  /** Take lines that replace everything from their first on. */
+  /** Take lines that replace everything from their first on; what is after them is unknown. */
   replaceFrom(head: LinesHead, bytes: Uint8Array): void {
     this.#remove(head.first, Infinity);
-    this.total = Math.max(Math.min(this.total, head.first), head.first + head.count);
+    this.total = Math.max(this.total, head.first + head.count);
     if (head.count) this.#add(Chunk.of(head, bytes));
   }
 

@@ -48,6 +48,7 @@ export function editor(words: Words, launch: (spec: unknown) => Promise<void>): 
       say(problem, "");
       text.focus();
       text.setSelectionRange(0, 0);
+      text.scrollTop = 0;
     },
   };
 }

@@ -25,7 +25,9 @@ export function clock(time: number): string {
   return [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
 }
 
+const GROUPED = new Intl.NumberFormat("en");
+
 /** A number with separators between thousands. */
 export function grouped(value: number): string {
-  return value.toLocaleString("en");
+  return GROUPED.format(value);
 }

@@ -12,6 +12,7 @@ import { rows } from "./rows.js";
 
 const SHORT = 100; // lines that are drawn as a whole
 const LIMIT_PX = 8_000_000; // browsers draw no higher elements well
+const EDGE_PX = 100_000; // so far from both ends the scroll bar is exact
 const LINGER_MS = 250; // how often the scroll bar follows the log
 
 interface Anchor {
@@ -49,7 +50,8 @@ export interface Listener {
 export function list(log: Log, manner: Manner, label: string, tell: Listener): List {
   const body = rows(log, manner);
   const probe = make("div", "probe", { "aria-hidden": "true" }, "M");
-  const space = make("div", "space", {}, make("div", "view", {}, body.node));
+  const view = make("div", "view", {}, body.node);
+  const space = make("div", "space", {}, view);
   const role = { role: "log", "aria-live": "off", "aria-label": label, tabindex: "0" };
   const node = make("div", "log", role, space, probe);
   let following = true;
@@ -59,6 +61,7 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   let scrolled = 0; // scrollTop as we know it
   let anchor: Anchor = { line: 0, part: 0, y: 0 };
   let adjusted = 0; // when the scroll bar was
+  let touched = 0; // when the user scrolled last
   let later: ReturnType<typeof setTimeout> | undefined;
 
   const short = (): boolean => log.total <= SHORT;
@@ -78,12 +81,18 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
     if (changed) tell.following();
     tell.changed();
   };
+  /** How far one can scroll. */
+  const range = (): number => Math.max(0, Math.min(whole(), LIMIT_PX) - height);
+  /** Give the place in a range that belongs to a place in another: the same near both ends. */
+  const mapped = (place: number, from: number, to: number): number => {
+    if (from === to || place <= EDGE_PX) return place;
+    if (place >= from - EDGE_PX) return to - (from - place);
+    return EDGE_PX + ((place - EDGE_PX) * (to - 2 * EDGE_PX)) / (from - 2 * EDGE_PX);
+  };
   /** Make the scroll bar tell where we are. */
   const adjust = (): void => {
-    const drawn = Math.min(whole(), LIMIT_PX);
-    space.style.height = `${drawn}px`;
-    const range = Math.max(1, drawn - height);
-    const top = following ? range : (position / Math.max(1, furthest())) * range;
+    space.style.height = `${Math.min(whole(), LIMIT_PX)}px`;
+    const top = following ? range() : mapped(position, furthest(), range());
     if (following || Math.abs(top - scrolled) > 1) node.scrollTop = top;
     scrolled = node.scrollTop;
   };
@@ -108,7 +117,8 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
       shift = `translateY(${top}px)`;
     }
     body.node.style.transform = shift;
-    if (now - adjusted >= LINGER_MS) {
+    view.style.height = `${height}px`;
+    if (now - Math.max(adjusted, touched) >= LINGER_MS) {
       adjusted = now;
       adjust();
     } else {
@@ -122,24 +132,26 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   listen(node, "scroll", () => {
     const top = node.scrollTop;
     const moved = top - scrolled;
-    const range = Math.max(1, node.scrollHeight - height);
-    const atEnd = top >= range - 2;
+    const atEnd = top >= node.scrollHeight - height - 2;
     scrolled = top;
     if (short()) {
       if (following !== atEnd) follow(atEnd);
+      // Should it become a long one while it stands here, it stays here.
+      [position, anchor] = [top, { line: Math.floor(top / pitch), part: (top / pitch) % 1, y: 0 }];
       return;
     }
     if (following && moved >= -1) return;
+    touched = performance.now();
     if (following) follow(false);
     if (atEnd && moved > 0) {
       follow();
       return;
     }
     // In a space too small for all lines, wheel and keys move as usual, the scroll bar in leaps.
-    const scale = furthest() / range;
-    const step = scale > 1.01 && Math.abs(moved) < 3 * height;
-    const wanted = step ? position + moved : top * (scale > 1.01 ? scale : 1);
-    position = top <= 0 ? 0 : between(wanted, 0, furthest());
+    const exact = furthest() === range() || top < EDGE_PX || top > range() - EDGE_PX;
+    const step = !exact && Math.abs(moved) < 3 * height;
+    position = step ? position + moved : mapped(top, range(), furthest());
+    position = between(position, 0, furthest());
     const y = between((position - furthest()) / height + 1, 0, 1) * height;
     const at = (position + y) / pitch;
     anchor = { line: Math.floor(at), part: at % 1, y };
@@ -155,11 +167,12 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   });
   sizes.observe(node);
   sizes.observe(probe);
-  /** Whether the user is about to copy something that must not go away. */
-  const selected = (): boolean => {
-    const selection = getSelection();
-    return selection?.isCollapsed === false && body.node.contains(selection.anchorNode);
+  // What the user is about to copy must not go away.
+  const select = (): void => {
+    const selection = following ? getSelection() : null;
+    if (selection && !selection.isCollapsed && node.contains(selection.anchorNode)) follow(false);
   };
+  document.addEventListener("selectionchange", select);
 
   return {
     node,
@@ -194,9 +207,8 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
       const digits = numbers ? String(log.total).length : 0;
       const gutter = digits + (times ? 8 : 0) + (numbers && times ? 2 : 0);
       node.style.setProperty("--jl-gutter", gutter ? `${gutter + 2}ch` : "0px");
-      if (following && selected()) follow(false);
       if (short()) {
-        body.node.style.transform = space.style.height = "";
+        body.node.style.transform = space.style.height = view.style.height = "";
         drawRows(0, log.total);
         if (following) node.scrollTop = LIMIT_PX;
       } else drawPart(now);
@@ -204,6 +216,7 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
     dispose: () => {
       clearTimeout(later);
       sizes.disconnect();
+      document.removeEventListener("selectionchange", select);
     },
   };
 }
