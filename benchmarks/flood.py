@@ -17,7 +17,7 @@ LINES, TIMES = 1_000_000, 3
 FEWER = 100_000
 """As many as `print` can show: a page with a million of them needs more memory than there is."""
 
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 BAR, BAR_PRINT = 2.0, 0.5
 
 

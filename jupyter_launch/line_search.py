@@ -97,7 +97,7 @@ def _pattern(wanted: regex.Pattern[str], deadline: float, text: str) -> Iterator
         except TimeoutError:
             raise SpecError(
                 f"The search for {wanted.pattern[:200]!r} took longer than {SEARCH_S:.0f} s.",
-                hint="Write a simpler expression: nested repetitions such as (a|aa)+ may never end.",
+                hint="Write a simpler expression: repetitions such as (a|aa)+ may never end.",
                 field="text",
             ) from None
         if found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -111,7 +112,8 @@ class Page:
             self._fill(message["log"], buffer)
 
     def _fill(self, log: dict[str, Any], buffer: bytes) -> None:
-        lines = buffer.decode().split("\n")
+        # Where a colour is switched on depends on where a chunk begins; what is shown does not.
+        lines = re.sub("\x1b\\[[0-9;]*m", "", buffer.decode()).split("\n")
         assert lines.pop() == ""
         assert len(lines) == log["count"]
         self.lines.update(enumerate(lines, log["first"]))

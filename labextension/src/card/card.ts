@@ -1,10 +1,11 @@
 // The card of one run: what a notebook keeps of it, and the live view once somebody feeds it.
 
-import { listen, make, say, set, toClipboard, told } from "./dom.js";
+import { make, say, set, toClipboard, told } from "./dom.js";
 import { editor } from "./edit.js";
 import { feed, type Feed } from "./feed.js";
 import { head, type Head, type Liveness } from "./head.js";
 import { keeper } from "./keep.js";
+import { keepKeys } from "./keys.js";
 import { logPane, type LogPane } from "./log.js";
 import { ENGLISH, type Live, type MimeData, type SavedRun, type Transport } from "./messages.js";
 import { source } from "./source.js";
@@ -30,6 +31,7 @@ export class Card {
   readonly #speech = make("div", "sr", { role: "status", "aria-live": "polite" });
   readonly #seen: IntersectionObserver;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #release: () => void; // of the keys that are kept
   #record: SavedRun = {};
   #transport: Transport | null = null;
   #feed: Feed | null = null;
@@ -66,7 +68,7 @@ export class Card {
     this.#editor = editor(words, (spec) => this.#relaunch(spec));
     this.node = make("div", "card", { role: "region", "aria-label": words.__("Launched run") });
     this.node.append(this.#head.node, this.#pane.node, this.#speech);
-    listen(this.node, "keydown", keepKey);
+    this.#release = keepKeys(this.node);
     root.append(this.node);
     this.#seen = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: "200px" });
     this.#seen.observe(this.node);
@@ -79,6 +81,7 @@ export class Card {
     clearInterval(this.#timer);
     cancelAnimationFrame(this.#frame);
     document.removeEventListener("visibilitychange", this.#follow);
+    this.#release();
     this.#seen.disconnect();
     this.#pane.list.dispose();
     this.node.remove();
@@ -286,14 +289,5 @@ export class Card {
   #say(text: string): void {
     this.#spoken = Date.now();
     say(this.#speech, text);
-  }
-}
-
-/** Keys that mean something here are not the notebook's. */
-function keepKey(event: KeyboardEvent): void {
-  const typing = (event.target as HTMLElement).matches("input, textarea, select");
-  const used = /^(Arrow|Page|Home|End| |Enter|Tab)/.test(event.key) && !event.shiftKey;
-  if (!event.ctrlKey && !event.metaKey && !event.altKey && (typing || used)) {
-    event.stopPropagation();
   }
 }
