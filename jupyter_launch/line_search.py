@@ -22,6 +22,9 @@ Matcher: TypeAlias = Callable[[str], Iterator[int]]
 SEARCH_S = 20.0
 """How long a search by regular expression may take, in seconds."""
 
+PATIENCE_S = 0.02
+"""How long it may take in one line while other threads have to wait."""
+
 # What changes no text; erasing does not either, where nothing has moved the cursor back.
 _IDLE = re.compile("\x1b\\[(?:[0-9;:]{0,256}m|0?K)")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -92,8 +95,7 @@ def _literal(wanted: str, case: bool, text: str) -> Iterator[int]:
 def _pattern(wanted: regex.Pattern[str], deadline: float, text: str) -> Iterator[int]:
     for index, line in enumerate(text[:-1].split("\n")):
         try:
-            left = max(0.001, deadline - time.monotonic())
-            found = wanted.search(line, 0, WIDTH, timeout=left, concurrent=True)
+            found = _matches(wanted, line, deadline)
         except TimeoutError:
             raise SpecError(
                 f"The search for {wanted.pattern[:200]!r} took longer than {SEARCH_S:.0f} s.",
@@ -102,3 +104,14 @@ def _pattern(wanted: regex.Pattern[str], deadline: float, text: str) -> Iterator
             ) from None
         if found:
             yield index
+
+
+def _matches(wanted: regex.Pattern[str], line: str, deadline: float) -> bool:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    try:
+        return wanted.search(line, 0, WIDTH, timeout=min(left, PATIENCE_S)) is not None
+    except TimeoutError:
+        # Only now are other threads let run meanwhile: they may not give way again for long.
+        return wanted.search(line, 0, WIDTH, timeout=left, concurrent=True) is not None

@@ -2,7 +2,6 @@
 
 import { Card } from "./card/card.js";
 import type {
-  Ask,
   FeederMessage,
   LinkState,
   Listener,
@@ -19,74 +18,61 @@ interface Model {
   off(event: string, handler: (...values: never[]) => void): void;
 }
 
-class Comm implements Transport {
-  state: LinkState = "connected";
-  readonly #listeners = new Map<string, Listener>();
-  readonly #model: Model;
+interface Comm extends Transport {
+  close(): void;
+}
 
-  constructor(model: Model) {
-    this.#model = model;
-    model.on("msg:custom", this.#receive);
-    model.on("comm_live_update", this.#lose);
-  }
-
-  close(): void {
-    this.#model.off("msg:custom", this.#receive);
-    this.#model.off("comm_live_update", this.#lose);
-  }
-
-  send(message: PageMessage): void {
-    try {
-      this.#model.send(message);
-    } catch {
-      this.#lose(); // the kernel is gone; the view keeps what it has
-    }
-  }
-
-  listen(v: string, listener: Listener): () => void {
-    this.#listeners.set(v, listener);
-    return () => this.#listeners.delete(v);
-  }
-
-  async stop(_run: string, kill: boolean, ask: Ask): Promise<void> {
-    await ask("stop", { kill });
-  }
-
-  async relaunch(_run: string, spec: unknown, ask: Ask): Promise<string> {
-    return (await ask("relaunch", spec === undefined ? {} : { spec })).run;
-  }
-
-  logUrl(): null {
-    return null;
-  }
-
-  readonly #receive = (message: FeederMessage, buffers: DataView[]): void => {
-    const [data] = buffers;
+function comm(model: Model): Comm {
+  const listeners = new Map<string, Listener>();
+  const receive = (message: FeederMessage, [data]: DataView[]): void => {
     const bytes = data
       ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
       : new Uint8Array();
     // Without a name it is for everybody: the kernel has not heard of any view yet.
-    for (const [v, listener] of this.#listeners) {
+    for (const [v, listener] of listeners) {
       if (!message.v || message.v === v) listener.onMessage(message, bytes);
     }
   };
-
-  readonly #lose = (): void => {
-    if (this.state === "lost") return;
-    this.state = "lost";
-    for (const listener of this.#listeners.values()) listener.onState("lost");
+  const lose = (): void => {
+    if (made.state === "lost") return;
+    made.state = "lost";
+    for (const listener of listeners.values()) listener.onState("lost");
   };
+  const made: Comm & { state: LinkState } = {
+    state: "connected",
+    send: (message) => {
+      try {
+        model.send(message);
+      } catch {
+        lose(); // the kernel is gone; the view keeps what it has
+      }
+    },
+    listen: (v, listener) => {
+      listeners.set(v, listener);
+      return () => listeners.delete(v);
+    },
+    stop: (_run, kill, ask) => ask("stop", { kill }),
+    relaunch: async (_run, spec, ask) => (await ask("relaunch", { spec })).run,
+    logUrl: () => null,
+    close: () => {
+      model.off("msg:custom", receive);
+      model.off("comm_live_update", lose);
+    },
+  };
+  model.on("msg:custom", receive);
+  model.on("comm_live_update", lose);
+  return made;
 }
 
 export default {
   render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-    const comm = new Comm(model);
+    const kernel = comm(model);
     const card = new Card(el);
     card.show(model.get("record"));
-    card.connect(comm);
+    card.connect(kernel);
     return () => {
       card.dispose();
-      comm.close();
+      kernel.close();
     };
   },
 };

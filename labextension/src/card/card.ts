@@ -251,8 +251,7 @@ export class Card {
   }
 
   async #copied(text: string): Promise<void> {
-    const done = await toClipboard(text);
-    this.#say(this.words.__(done ? "Copied" : "The browser did not allow copying"));
+    this.#say(await toClipboard(this.words, text));
   }
 
   /** What is known of another run of the same chain, before anything is told of it. */

@@ -152,7 +152,7 @@ export class Log {
 
   /** The last line that is kept, plus one: what is above it is unknown. */
   get known(): number {
-    return this.#chunks[this.#chunks.length - 1]?.end ?? 0;
+    return this.#chunks.at(-1)?.end ?? 0;
   }
 
   get bytes(): number {

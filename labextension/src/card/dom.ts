@@ -1,5 +1,7 @@
 // Making elements. Nothing here takes markup.
 
+import type { Words } from "./messages.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export type Child = Node | string;
@@ -90,22 +92,22 @@ export function set(element: HTMLElement, name: string, value: string | boolean)
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }
 
-/** Put text on the clipboard. Says whether that was possible. */
-export async function toClipboard(text: string): Promise<boolean> {
+/** Put text on the clipboard. Gives what to tell the user of it. */
+export async function toClipboard(words: Words, text: string): Promise<string> {
+  let done = true;
   try {
     await navigator.clipboard.writeText(text);
-    return true;
   } catch {
     // Pages from a plain http address have no clipboard of that kind.
-    const area = make("textarea", "sr", { "aria-hidden": "true" });
+    const area = make("textarea", "sr");
     area.value = text;
     document.body.append(area);
     area.select();
     // eslint-disable-next-line @typescript-eslint/no-deprecated
-    const done = document.execCommand("copy");
+    done = document.execCommand("copy");
     area.remove();
-    return done;
   }
+  return done ? words.__("Copied") : words.__("The browser did not allow copying");
 }
 
 /** What an error tells the user. */

@@ -16,7 +16,7 @@ export interface Editor {
  */
 export function editor(words: Words, launch: (spec: unknown) => Promise<void>): Editor {
   const label = words.__("Launch spec");
-  const text = make("textarea", "spec", { "aria-label": label, spellcheck: "false", rows: "14" });
+  const text = make("textarea", "spec", { "aria-label": label, spellcheck: "false" });
   const problem = make("div", "problem", { role: "alert" });
   const close = (): void => node.remove();
   const submit = async (): Promise<void> => {

@@ -77,8 +77,8 @@ export function feed(transport: Transport, run: string, viewer: Viewer): Feed {
     clearTimeout(one?.timer);
     return one;
   };
-  const refuse = (why: string): void => {
-    for (const id of waiting.keys()) settle(id)?.reject(new Refusal(why));
+  const refuse = (): void => {
+    for (const id of waiting.keys()) settle(id)?.reject(new Refusal("The connection was lost."));
   };
 
   const live = (message: Live, bytes: Uint8Array): void => {
@@ -101,7 +101,7 @@ export function feed(transport: Transport, run: string, viewer: Viewer): Feed {
   };
   const onState = (state: LinkState): void => {
     if (state === "connected") watch();
-    else refuse("The connection was lost.");
+    else refuse();
     viewer.onState(state);
   };
 
@@ -117,7 +117,7 @@ export function feed(transport: Transport, run: string, viewer: Viewer): Feed {
       clearInterval(heartbeat);
       removeEventListener("pagehide", bye);
       removeEventListener("pageshow", back);
-      refuse("The view was closed.");
+      refuse();
     },
     follow: (on) => {
       if (on === following) return;

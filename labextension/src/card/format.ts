@@ -13,10 +13,9 @@ export function elapsed(seconds: number): string {
 }
 
 export function size(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
-  for (; bytes >= 999.5 && unit < units.length - 1; unit++) bytes /= 1000;
-  return `${bytes < 9.95 && unit ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit] ?? ""}`;
+  for (; bytes >= 999.5 && unit < 4; unit++) bytes /= 1000;
+  return `${bytes.toFixed(bytes < 9.95 && unit ? 1 : 0)} ${" kMGT".charAt(unit).trim()}B`;
 }
 
 /** The time of day, for a column of such. */

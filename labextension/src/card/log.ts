@@ -59,10 +59,8 @@ export function logPane(words: Words, source: Source, around: Around): LogPane {
   };
   const copy = async (): Promise<void> => {
     try {
-      const copied = await toClipboard(await source.text(COPIED));
-      const all = log.total <= COPIED;
-      const done = all ? words.__("Copied") : words.__("Copied the last %1 lines", grouped(COPIED));
-      tell(copied ? done : words.__("The browser did not allow copying"));
+      const part = log.total > COPIED ? words.__("the last %1 lines", grouped(COPIED)) : "";
+      tell(`${await toClipboard(words, await source.text(COPIED))} ${part}`);
     } catch (error) {
       tell(told(error));
     }

@@ -134,7 +134,7 @@ export interface Transport {
   send(message: PageMessage): void;
   /** Hand all that is meant for viewer `v` to the listener, until the function returned is called. */
   listen(v: string, listener: Listener): () => void;
-  stop(run: string, kill: boolean, ask: Ask): Promise<void>;
+  stop(run: string, kill: boolean, ask: Ask): Promise<unknown>;
   /** Launch a run again, with another spec if one is given. Gives the new run's id. */
   relaunch(run: string, spec: unknown, ask: Ask): Promise<string>;
   /** Where the whole log can be had as a file; `null` where only questions are answered. */

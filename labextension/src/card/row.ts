@@ -31,6 +31,7 @@ export class Row {
     if (line === null && number === this.number) return; // what it was is better than nothing
     const gutter = line ? margin(number, line, manner) : "";
     const hit = manner.hit === number;
+    const stderr = line?.stream === 2;
     const key = line
       ? [line.text, Object.values(line.style), line.stream, after, gutter, hit, manner.mark].join(
           "\0",
@@ -40,13 +41,12 @@ export class Row {
     this.number = number;
     if (key === this.#key) return;
     this.#key = key;
-    element.classList.toggle("jl-missing", line === null);
-    element.classList.toggle("jl-stderr", line?.stream === 2);
-    element.classList.toggle("jl-hit", hit);
+    const classes = ["jl-row", !line && "jl-missing", stderr && "jl-stderr", hit && "jl-hit"];
+    element.className = classes.filter(Boolean).join(" ");
+    element.toggleAttribute("data-gutter", Boolean(gutter));
     if (gutter) element.dataset.gutter = gutter;
-    else delete element.dataset.gutter;
     const nodes = line ? marked(pieces(line.text, line.style), manner.mark).map(nodeOf) : [];
-    if (line?.stream === 2 && after !== 2) nodes.unshift(make("span", "sr", {}, manner.stderr));
+    if (stderr && after !== 2) nodes.unshift(make("span", "sr", {}, manner.stderr));
     element.replaceChildren(...nodes);
   }
 }

@@ -22,8 +22,6 @@ export interface Piece {
   readonly style: Style;
 }
 
-const MARKS_SHOWN: Mark[] = ["bold", "dim", "italic", "underline", "inverse", "strike"];
-
 export const PLAIN: Style = {
   fg: null,
   bg: null,
@@ -131,7 +129,7 @@ export function pieces(line: string, style: Style): Piece[] {
   const made: Piece[] = [];
   let start = 0;
   const put = (end: number): void => {
-    const last = made[made.length - 1];
+    const last = made.at(-1);
     const text = visible(line.slice(start, end));
     if (last?.style === style) last.text += text;
     else if (text) made.push({ text, style });
@@ -156,7 +154,9 @@ export function plain(line: string): string {
  */
 export function look(style: Style): { classes: string; fg: string; bg: string } {
   const { fg, bg } = style.inverse ? { fg: style.bg, bg: style.fg } : style;
-  const classes = MARKS_SHOWN.filter((mark) => style[mark]).map((mark) => `jl-${mark}`);
+  const classes = Object.values(MARKS)
+    .filter((mark) => style[mark])
+    .map((mark) => `jl-${mark}`);
   if (fg !== null) classes.push(typeof fg === "string" ? "jl-fg" : `jl-fg${fg}`);
   if (bg !== null) classes.push("jl-on", typeof bg === "string" ? "" : `jl-bg${bg}`);
   return {
