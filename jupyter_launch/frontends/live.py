@@ -85,8 +85,6 @@ def _card(handle: RunHandle) -> None:
     """Show the live view, and put the lasting record in its place when the run has ended."""
     from IPython.display import display, update_display  # noqa: PLC0415
 
-    from .card import Card  # noqa: PLC0415
-
     name = f"launch-{handle.id}"
 
     def settle() -> None:
@@ -94,10 +92,18 @@ def _card(handle: RunHandle) -> None:
             handle.wait()
             update_display(bundle_of(handle), raw=True, display_id=name)
 
-    display(Card(handle).mimebundle(), raw=True, display_id=name)
+    display(_live_bundle(handle), raw=True, display_id=name)
     # What a thread displays belongs to a cell by the context the thread was started in.
     run = contextvars.copy_context().run
     threading.Thread(target=run, args=(settle,), name=f"card-{handle.id}", daemon=True).start()
+
+
+def _live_bundle(handle: RunHandle) -> dict[str, Any]:
+    try:
+        from .card import Card  # noqa: PLC0415
+    except FileNotFoundError:  # a checkout whose front end was never built
+        return bundle_of(handle)
+    return Card(handle).mimebundle()
 
 
 def watched(shell: Any) -> bool:

@@ -57,6 +57,9 @@ READ_ALL = """async ([root, last]) => {
         return [low, high];
     };
     const until = performance.now() + 60000;
+    for (let [height, since] = [0, 0]; performance.now() < since + 350; await frame())
+        if (list.scrollHeight !== height)
+            [height, since] = [list.scrollHeight, performance.now()];
     let next = 0;
     list.scrollTop = 0;
     while (next <= last && performance.now() < until) {

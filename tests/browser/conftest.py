@@ -52,6 +52,10 @@ def context(own_environment: Path) -> Iterator[BrowserContext]:
         yield made
 
 
+ONLY_LAB = pytest.mark.parametrize("app", ["lab"], indirect=True)
+"""For what cannot be another thing in Notebook."""
+
+
 @pytest.fixture(scope="package", params=["lab", "notebook"])
 def app(request: pytest.FixtureRequest) -> str:
     """Name the application."""

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from tests.browser.card import COUNT, LAUNCH, Card
-from tests.browser.conftest import Desk
+from tests.browser.conftest import ONLY_LAB, Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker]
 
@@ -31,6 +31,7 @@ print("an error", file=sys.stderr, flush=True)
 """
 WAITING = f"{COLOURS}time.sleep(1000)"
 FAILED = f"{COLOURS}raise SystemExit(3)"
+DONE = f"{LAUNCH}\nprint('done')"
 
 
 def findings(card: Card) -> list[dict[str, Any]]:
@@ -56,7 +57,8 @@ def wear(page: Page, theme: str) -> None:
     )
 
 
-@pytest.mark.parametrize("cell", [WAITING, FAILED, f"{LAUNCH}\nprint('done')"])
+@ONLY_LAB
+@pytest.mark.parametrize("cell", [WAITING, FAILED, DONE], ids=["running", "failed", "finished"])
 def test_axe_finds_nothing_serious(desk: Desk, cell: str) -> None:
     card = desk.launch(cell).expect_state("running", "failed", "finished").expect_live()
     if cell != WAITING:
@@ -97,6 +99,7 @@ def test_a_card_is_used_by_keyboard_alone(desk: Desk, store: Store) -> None:
     assert {"Log", "Search the log", "Copy the log", "Download the log"} <= reached
 
 
+@ONLY_LAB
 def test_changes_are_announced_politely(desk: Desk) -> None:
     card = desk.launch(COUNT).streaming()
     region = card.root.locator("[aria-live=polite]")

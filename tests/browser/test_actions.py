@@ -14,7 +14,7 @@ from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Agent, Store
 from tests.browser.card import COUNT, LAUNCH, PATIENCE_MS, Card
-from tests.browser.conftest import Desk
+from tests.browser.conftest import ONLY_LAB, Desk
 from tests.browser.lab import NOTEBOOK, output, run_cell
 from tests.conftest import PYTHON
 
@@ -33,6 +33,7 @@ def clipboard(page: Page) -> str:
     return str(page.evaluate("() => navigator.clipboard.readText()"))
 
 
+@ONLY_LAB
 def test_a_program_that_does_not_stop_is_killed(desk: Desk, store: Store) -> None:
     card = desk.launch(STUBBORN).expect_state("running").expect_line("ready")
     card.press("Stop")
@@ -121,6 +122,7 @@ def test_search_finds_what_is_not_on_the_page(desk: Desk) -> None:
     expect(card.root.locator("mark")).to_have_count(0)
 
 
+@ONLY_LAB
 def test_scrolling_up_pauses_and_end_goes_on(desk: Desk) -> None:
     card = desk.launch(COUNT).expect_total(200)
     page = card.page
@@ -136,6 +138,7 @@ def test_scrolling_up_pauses_and_end_goes_on(desk: Desk) -> None:
     card.expect_newer(card.total + 100)
 
 
+@ONLY_LAB
 def test_a_launch_is_copied_as_text_that_launches_it_again(desk: Desk, store: Store) -> None:
     card = desk.launch(f"{LAUNCH} --set lr=0.1 --name 'a \"b\"'\nprint('hello')")
     page = card.expect_state("finished").page
@@ -165,6 +168,7 @@ def test_a_launch_is_copied_as_text_that_launches_it_again(desk: Desk, store: St
     assert made == meant
 
 
+@ONLY_LAB
 def test_the_card_shows_what_the_run_uses(desk: Desk) -> None:
     card = desk.launch(COUNT)
     for name in ("in use", "of memory"):
@@ -173,6 +177,7 @@ def test_the_card_shows_what_the_run_uses(desk: Desk) -> None:
         expect(chart.locator("svg")).to_be_visible()
 
 
+@ONLY_LAB
 def test_a_queued_run_says_why_it_waits(desk: Desk, store: Store) -> None:
     queue = Queue("tests", f"slow-{desk.server.app}")
     store.create_queue(queue, "local-container", {})

@@ -64,6 +64,6 @@ def test_a_log_full_of_traps(desk: Desk, store: Store) -> None:
     assert desk.path.stat().st_size < 100_000
     assert "<script>" not in "".join(data["text/html"])
     page.reload(wait_until="commit")
-    card.expect_state("finished").expect_line(lines[0])
+    card.expect_state("finished").expect_line(lines[9])
     expect(card.root).to_be_visible(timeout=PATIENCE_MS)
     assert page.evaluate("() => window.hacked === undefined")

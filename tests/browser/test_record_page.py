@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 from jupyter_launch.frontends.record import bundle
 from jupyter_launch.runs import Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
-from tests.browser.lab import browser
 
 pytestmark = pytest.mark.browser
 
@@ -31,9 +30,12 @@ SEEN = """() => {
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Any:
-    with browser(tmp_path / "profile") as page:
-        yield page
+def page(context: BrowserContext) -> Iterator[Page]:
+    page = context.new_page()
+    context.set_offline(True)
+    yield page
+    context.set_offline(False)
+    page.close()
 
 
 def test_the_log_stands_at_its_end(page: Page, tmp_path: Path) -> None:
@@ -44,6 +46,5 @@ def test_the_log_stands_at_its_end(page: Page, tmp_path: Path) -> None:
     html, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
     path = tmp_path / "notebook.html"
     path.write_text(html, encoding="utf-8")
-    page.context.set_offline(True)
     page.goto(path.as_uri(), wait_until="domcontentloaded")
     assert page.evaluate(SEEN) == {"whole": True, "end": True, "wrapped": True}
