@@ -466,7 +466,7 @@ class TestStores:
         if damage == "newer":
             assert message == (
                 f"The store {path} was made by a newer jupyter_launch (schema 99, this one knows "
-                "1).\nUpgrade: pip install -U jupyter_launch"
+                "2).\nUpgrade: pip install -U jupyter_launch"
             )
             return
         assert message.startswith(f"The store {path} is damaged")
