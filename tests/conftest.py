@@ -88,7 +88,9 @@ def end_agents(store: Store) -> None:
 def remove_containers(store: Store) -> None:
     """Remove what is left of runs whose owner was killed before it could."""
     for container in docker.from_env().containers.list(
-        all=True, filters={"label": f"jupyter_launch.store={store.id}"}
+        all=True,
+        filters={"label": f"jupyter_launch.store={store.id}"},
+        ignore_removed=True,
     ):
         with contextlib.suppress(docker.errors.APIError):  # somebody is about to remove it
             container.remove(force=True, v=True)

@@ -57,7 +57,8 @@ READ_ALL = """async ([root, last]) => {
         return [low, high];
     };
     const until = performance.now() + 60000;
-    for (let [height, since] = [0, 0]; performance.now() < since + 350; await frame())
+    let [height, since] = [0, performance.now()];
+    for (; performance.now() < since + 350; await frame())
         if (list.scrollHeight !== height)
             [height, since] = [list.scrollHeight, performance.now()];
     let next = 0;

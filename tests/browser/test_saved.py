@@ -86,7 +86,7 @@ def test_saving_writes_what_is_shown_and_a_card_changes_nothing_by_itself(
     last = record["tail"].splitlines()[-1]
     assert last in "".join(data["text/plain"])
     assert last in "".join(data["text/html"])
-    card.expect_total(card.total + 1000)
+    card.expect_total(card.total + 600)
     assert not dirty(card.page)
     finished(store, card)
 
