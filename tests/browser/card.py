@@ -40,7 +40,7 @@ HAS_LINE = f"""([root, text]) => {{
         return box.bottom > top && box.top < bottom && says(row) === text; }});
 }}"""
 
-READ_ALL = """async ([root, last]) => {
+READ_ALL = """async root => {
     const list = root.querySelector('[role=log]');
     const frame = () => new Promise(done => requestAnimationFrame(done));
     const says = SAYS;
@@ -61,6 +61,7 @@ READ_ALL = """async ([root, last]) => {
     for (; performance.now() < since + 350; await frame())
         if (list.scrollHeight !== height)
             [height, since] = [list.scrollHeight, performance.now()];
+    const last = Number(root.dataset.total) - 1;
     let next = 0;
     list.scrollTop = 0;
     while (next <= last && performance.now() < until) {
@@ -73,7 +74,7 @@ READ_ALL = """async ([root, last]) => {
     }
     return {lines: Array.from(lines.slice(0, last + 1), line => line ?? null), changed};
 }""".replace("SAYS", SAYS)
-"""Scroll through the log from its first line to `last`, and give what each row said."""
+"""Scroll through a log once it is still, from end to end, and give what each row said."""
 
 
 class Card:
@@ -153,7 +154,7 @@ class Card:
     def read_all(self) -> list[str]:
         """Scroll through a log that does not grow, and give its lines: each must be there."""
         self.page.bring_to_front()  # only there things are drawn
-        seen = self.page.evaluate(READ_ALL, [self.handle, self.total - 1])
+        seen = self.page.evaluate(READ_ALL, self.handle)
         assert not seen["changed"], seen["changed"][:10]
         missing = [number for number, line in enumerate(seen["lines"]) if line is None]
         assert not missing, f"{len(missing)} of {len(seen['lines'])} lines: {missing[:10]}"

@@ -18,7 +18,15 @@ from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import close_all
 from tests.browser.card import Card
-from tests.browser.lab import Server, chromium, open_notebook, output, run_cell, write_notebook
+from tests.browser.lab import (
+    Server,
+    chromium,
+    open_notebook,
+    output,
+    run_cell,
+    wait_executed,
+    write_notebook,
+)
 from tests.conftest import clean_environment, end_agents, remove_containers
 
 NUMBERS = itertools.count()
@@ -125,6 +133,7 @@ class Desk:
         """Open a new notebook and run its first cell; give the card in its output."""
         page = self.open(*cells)
         run_cell(page, 0)
+        wait_executed(page, 0)  # then the application takes the focus for the last time
         return Card(page, output(page, 0))
 
     @property
