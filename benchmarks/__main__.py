@@ -40,6 +40,7 @@ from . import (
     page,
     painted,
     queue,
+    snapshot,
     steady,
     submits,
 )
@@ -51,6 +52,7 @@ MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "first_line": first_line.rows,
     "queue": queue.rows,
     "submits": submits.rows,
+    "snapshot": snapshot.rows,
     "painted": painted.rows,
     "steady": steady.rows,
     "many_cards": many_cards.rows,

@@ -13,9 +13,26 @@ import os
 import select
 import time
 from pathlib import Path
+from typing import Protocol
 
 POLL_S = 0.05
 """How often a listener looks again where the system has no named pipes."""
+
+
+class Listener(Protocol):
+    """Something that wakes up when a topic rings."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep until it rings, at most `timeout` seconds; say whether it rang."""
+
+    def ring(self) -> None:
+        """Wake this one listener."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+    def __enter__(self) -> Listener: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Bell:

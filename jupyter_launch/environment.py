@@ -21,6 +21,8 @@ PASSED_ON = ("WANDB_API_KEY", "WANDB_BASE_URL")
 
 _OF_THE_KERNEL = re.compile(
     r"JPY_|IPY|PYDEVD|JUPYTER_LAUNCH_|WANDB_(SERVICE|DIR|MODE|RUN_ID|NOTEBOOK)"
+    # Those of a run, which a launched program that launches another one has.
+    r"|WANDB_(LAUNCH|SWEEP_ID|ARTIFACTS$|CONFIG(_\d+)?$)"
 )
 _MACRO = re.compile(r"\$\{(\w+)\}")
 
@@ -86,8 +88,9 @@ def with_secrets(spec: LaunchSpec, environ: Mapping[str, str]) -> dict[str, str]
 def of_this_host(environ: Mapping[str, str], python: str) -> dict[str, str]:
     """Give this process's environment for a program on the same host.
 
-    What belongs to the kernel stays behind (a plotting backend that draws into cells, its session),
-    and the interpreter's folder comes first in PATH, so that ``python`` is the kernel's own.
+    What belongs to the kernel stays behind (a plotting backend that draws into cells, its session,
+    the run config it was itself launched with), and the interpreter's folder comes first in PATH,
+    so that ``python`` is the kernel's own.
     """
     kept = {name: value for name, value in environ.items() if not _OF_THE_KERNEL.match(name)}
     if kept.get("MPLBACKEND", "").startswith("module://"):

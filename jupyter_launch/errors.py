@@ -15,7 +15,8 @@
     │   ├── QueueNotFound
     │   ├── IllegalTransition
     │   └── LeaseLost
-    ├── BuildFailed
+    ├── SourceUnavailable      the code could not be fetched
+    ├── BuildFailed            the image could not be built
     ├── ExecutionError         the program ran and failed
     ├── RunStopped             somebody stopped the run
     └── Unsupported            documented elsewhere, not possible here
@@ -109,6 +110,10 @@ class IllegalTransition(StoreError):
 
 class LeaseLost(StoreError):
     """Another process has taken over this run; this one must let go of it."""
+
+
+class SourceUnavailable(LaunchError):
+    """The code could not be fetched from where it is."""
 
 
 class BuildFailed(LaunchError):

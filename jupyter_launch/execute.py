@@ -12,6 +12,7 @@ from typing import Any
 
 from . import backends, environment, sources
 from .backends.base import Backend, Result
+from .builds.recipes import refuse_images, with_build
 from .errors import (
     BackendError,
     BackendUnavailable,
@@ -22,16 +23,21 @@ from .errors import (
     RunStopped,
     StoreError,
 )
+from .job import NO_PROJECT, JobName, content_of, job_name, launch_of
 from .lease import Claim
 from .multiplex import LogMerger, unfinished_stream
+from .preparation import Preparation
 from .program import Program
+from .report import Report, Silent
+from .resolve import resolve
 from .runs import Run
 from .sampling import sampled
 from .sources.base import Snapshots
 from .sources.code import PYTHON
-from .spec import LaunchSpec
+from .spec import LaunchSpec, merge
 from .states import State
 from .stores.base import Change, Store
+from .templates import fill
 
 
 def execute(store: Store, run: Run, owner: str, claim: Claim) -> None:
@@ -54,7 +60,8 @@ def execute(store: Store, run: Run, owner: str, claim: Claim) -> None:
     try:
         fresh = run.handle is None
         if fresh:
-            _begin(store, run, owner, claim)
+            if not _begin(store, run, owner, claim):
+                return
             run = store.get(run.id)
         _follow(store, run, owner, claim, fresh=fresh)
     except StoreError:
@@ -83,53 +90,84 @@ def _give_up(store: Store, run: Run, owner: str, error: LaunchError) -> None:
         store.move(run.id, owner, State.FAILED, Change(reason))
 
 
-def _begin(store: Store, run: Run, owner: str, claim: Claim) -> None:
+def _begin(store: Store, run: Run, owner: str, claim: Claim) -> bool:
+    """Start a run's program. False if the run went back to its queue instead, as a job."""
     if claim.adopted:
         reason = "the process that launched it ended before the program started; launch it again"
         store.move(run.id, owner, State.CRASHED, Change(reason=reason))
         raise LeaseLost
     claim.check()
-    backend, program = place(store, run, claim)
+    spec = sources.applied(run.spec, store)
+    backend, program = place(store, run, spec, Preparation(store, run.id, owner, claim))
+    claim.check()
+    launch = (
+        _make_job(store, run, content_of(_built(spec, program)))
+        if (run.spec.build or run.spec.job_name or program.built)
+        else None
+    )
+    if launch and run.queue:
+        store.move(run.id, owner, State.PENDING, Change(spec_json=launch))
+        return False
     surroundings = environment.of_this_host(os.environ, _python(run)) if backend.inherits else {}
     variables = {
         **surroundings,
         **program.env,
-        **environment.with_secrets(run.spec, os.environ),
+        **environment.with_secrets(spec, os.environ),
     }
     handle = backend.handle(run)
-    store.move(run.id, owner, State.STARTING, Change(handle=handle, resource=backend.name))
+    store.move(
+        run.id,
+        owner,
+        State.STARTING,
+        Change(handle=handle, resource=backend.name, spec_json=launch),
+    )
     claim.check()
     backend.start(program, run, variables)
     store.move(run.id, owner, State.RUNNING, Change())
+    return True
 
 
-def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
+def _built(spec: LaunchSpec, program: Program) -> LaunchSpec:
+    """Let a spec say that its image is there, if everybody can pull it from a registry."""
+    if spec.repository is None or not program.image:
+        return spec
+    left = {"requirements", "builder", "registry", "image_uri"}
+    data = {name: value for name, value in spec.to_dict().items() if name not in left}
+    data.get("overrides", {}).pop("dockerfile", None)
+    return LaunchSpec.from_dict({**data, "docker": {"docker_image": program.image}})
+
+
+def _make_job(store: Store, run: Run, content: Mapping[str, Any]) -> str | None:
+    """Make the job that a launch asked for; for a build, give the launch of that job."""
+    spec = run.spec
+    name = JobName(run.entity or "", run.project or NO_PROJECT, spec.job_name or job_name(spec))
+    job = store.put_job(name, content, ())
+    store.append_event(run.id, "notice", {"text": f"This is the job {job.ref}."})
+    return launch_of(job, spec).to_json() if spec.build else None
+
+
+def place(store: Store, run: Run, spec: LaunchSpec, report: Report) -> tuple[Backend, Program]:
     """Decide where a run's program runs, and make ready what it needs there.
 
     ``auto`` is a container where the engine answers and has, or can pull, the image; otherwise a
     process on this host, with a notice. Foreign code gets a container or an error.
     """
-    spec = run.spec
-    program = sources.program(spec, store)
+    program = sources.program(spec, store, report)
     queued = store.queue_config(run.queue)[0] if run.queue else None
     name = spec.resource or queued or "local-container"
-
-    def report(text: str) -> None:
-        claim.check()
-        store.append_event(run.id, "progress", {"text": text})
-
     backend = backends.backend("local-container" if name == backends.AUTO else name)
     try:
         if reason := backend.available():
             why, _, what_to_do = reason.partition("\n")
             raise BackendUnavailable(why, hint=what_to_do)
-        program = dress(store, run, backend, program)
+        program = dress(store, run, spec, backend, program)
         if spec.image and backend.inherits:
             text = f"The image {spec.image} has no effect: {backend.name} runs no images."
             store.append_event(run.id, "notice", {"text": text})
         return backend, backend.prepare(program, report)
     except (BackendUnavailable, ImageNotFound) as error:
-        if name != backends.AUTO or spec.resource_args.get(backend.name):
+        options = spec.resource_args.get(backend.name)
+        if name != backends.AUTO or options or program.build or program.user_id is not None:
             raise  # options of a container mean that it is to be one
         if program.foreign:
             error.hint += "\nCode that is not your own runs in a container only."
@@ -137,21 +175,29 @@ def place(store: Store, run: Run, claim: Claim) -> tuple[Backend, Program]:
         notice = f"No container: {error.message} This runs as a process on this machine instead."
         store.append_event(run.id, "notice", {"text": notice})
         backend = backends.backend(backends.FALLBACK)
-        return backend, dress(store, run, backend, program)
+        return backend, dress(store, run, spec, backend, program)
 
 
-def dress(store: Store, run: Run, backend: Backend, program: Program) -> Program:
-    """Give a program its environment, its interpreter and the options of its place."""
-    args = run.spec.resource_args
+def dress(store: Store, run: Run, spec: LaunchSpec, backend: Backend, program: Program) -> Program:
+    """Give a program its environment, its interpreter, its image and the options of its place."""
+    args = spec.resource_args
     if run.queue is not None:
-        args = merge(store.queue_config(run.queue)[1].get("resource_args", {}), args)
-    backend.check(args.get(backend.name, {}))
+        defaults = store.queue_config(run.queue)[1].get("resource_args", {})
+        args = merge(fill(defaults, spec.template_variables), args)
+    options = dict(args.get(backend.name, {}))
+    builder = options.pop("builder", {})
+    backend.check(options)
+    if backend.inherits:
+        refuse_images(spec, backend.name)
+    else:
+        under = LaunchSpec.from_dict({"builder": builder}).to_dict()
+        program = with_build(LaunchSpec.from_dict(merge(under, spec.to_dict())), program)
     python = _python(run) if backend.inherits else "python3"
     return program.evolve(
         command=tuple(python if word == PYTHON else word for word in program.command),
         env=environment.variables(run, program.image),
-        options=environment.substitute(args.get(backend.name, {}), run, program.image),
-        secrets=run.spec.secrets,
+        options=environment.substitute(options, run, program.image),
+        secrets=spec.secrets,
     )
 
 
@@ -167,7 +213,9 @@ def preview(store: Store, spec: LaunchSpec, keep: Snapshots) -> dict[str, Any]:
     ------
     SpecError, Unsupported
     """
-    program = sources.program(spec, keep)
+    spec, _ = resolve(spec, store, keep)
+    whole = sources.applied(spec, store)
+    program = sources.program(whole, keep, Silent())
     run = Run(
         id=spec.run_id or "dry-run",
         spec_json=spec.to_json(),
@@ -181,17 +229,7 @@ def preview(store: Store, spec: LaunchSpec, keep: Snapshots) -> dict[str, Any]:
     backend = backends.backend("local-container" if name == backends.AUTO else name)
     if name == backends.AUTO and backend.available():
         backend = backends.backend(backends.FALLBACK)
-    return backend.describe(dress(store, run, backend, program), run)
-
-
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one nested mapping over another; neither is changed."""
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
-    return merged
+    return backend.describe(dress(store, run, whole, backend, program), run)
 
 
 def _follow(store: Store, run: Run, owner: str, claim: Claim, *, fresh: bool) -> None:

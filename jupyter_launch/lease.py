@@ -43,11 +43,11 @@ class Claim:
             if news and self._stopper:
                 threading.Thread(target=self._stopper, name="launch-stop", daemon=True).start()
 
-    def stop_with(self, stopper: Callable[[], None]) -> None:
+    def stop_with(self, stopper: Callable[[], None] | None) -> None:
         """Say how the run is stopped, or killed, from now on; called at once if that was asked."""
         with self._lock:
             self._stopper = stopper
-            if self.stopping:
+            if stopper and self.stopping:
                 threading.Thread(target=stopper, name="launch-stop", daemon=True).start()
 
 

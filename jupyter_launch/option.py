@@ -21,7 +21,8 @@ class Option:
     read : str
         How text becomes the value: ``text``, ``words`` (shell-like splitting), ``mapping`` (YAML
         or JSON, inline or from a file), ``pairs`` (``key=value ...``, values in YAML),
-        ``strings`` (``NAME=value ...``, values stay text), ``list``, ``number``, ``priority``.
+        ``strings`` (``NAME=value ...``, values stay text), ``list``, ``number``, ``priority``,
+        ``flag`` (takes no value).
     """
 
     flags: tuple[str, ...]

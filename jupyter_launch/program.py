@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .recipe import Recipe
+
 
 @dataclass(frozen=True)
 class Program:
@@ -26,6 +28,14 @@ class Program:
         The container image; backends without containers ignore it.
     archive : bytes, optional
         A tar file unpacked into the program's working directory.
+    build : Recipe, optional
+        The image to build first, in whose place `image` is the one it is built on.
+    workdir : str, optional
+        A folder of `archive` in which the program runs, instead of where that is unpacked.
+    user_id : int, optional
+        The user a container runs as; default: the image's.
+    built : bool
+        Whether `image` was built just now.
     foreign : bool
         Whether the code is somebody else's, which never runs outside a container by itself.
     options : mapping
@@ -40,6 +50,10 @@ class Program:
     secrets: tuple[str, ...] = ()
     image: str | None = None
     archive: bytes | None = None
+    build: Recipe | None = None
+    workdir: str | None = None
+    user_id: int | None = None
+    built: bool = False
     foreign: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     grace_s: float = 10.0

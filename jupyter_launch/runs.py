@@ -41,22 +41,28 @@ class Queue(NamedTuple):
         return cls(entity.replace("%2F", "/").replace("%25", "%"), name)
 
 
+BUILD = 3
+"""The stream of what was printed before the program started: a build's output."""
+
+
 class LogPosition(NamedTuple):
-    """How many bytes of a run's log are stored, per stream of the program."""
+    """How many bytes of a run's log are stored, per stream of the program, and of its build."""
 
     stdout: int = 0
     stderr: int = 0
+    build: int = 0
 
     @property
     def size(self) -> int:
-        """Bytes of both streams together: the offset at which the next byte is stored."""
-        return self.stdout + self.stderr
+        """Bytes of all streams together: the offset at which the next byte is stored."""
+        return self.stdout + self.stderr + self.build
 
 
 class LogPiece(NamedTuple):
     """One piece of a run's log as it was written: when (Unix time), how many bytes, which stream.
 
-    The program's stream is 1, its standard output, or 2, its standard error.
+    The program's stream is 1, its standard output, or 2, its standard error; `BUILD` is none of
+    the program's.
     """
 
     at: float

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from .errors import SpecError
 from .option import opt
-from .validation import spec_error
+from .spec_parts import Builder, Docker, Git, Overrides, Part, Registry, Source
+from .validation import spec_error, without_nulls
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What may stand for a run's id: it becomes part of file, container and process names."""
@@ -26,81 +27,19 @@ PRIORITIES = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 MEDIUM = PRIORITIES["medium"]
 
-
-class Part(BaseModel):
-    """A frozen piece of a spec that refuses names it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants"
-    )
-
-
-class Docker(Part):
-    """The image part of a spec."""
-
-    docker_image: Annotated[str | None, opt("-d", "--docker-image", metavar="IMAGE")] = Field(
-        None, description="image to run, or to run the code in"
-    )
-    user_id: int | None = None
-
-
-class Git(Part):
-    """The git part of a spec."""
-
-    version: Annotated[str | None, opt("-g", "--git-version", metavar="REF")] = Field(
-        None, description="commit, tag or branch of the git source"
-    )
-    repo: str | None = None
-
-
-class Overrides(Part):
-    """What one launch changes about its source."""
-
-    args: tuple[str, ...] = ()
-    run_config: Annotated[
-        dict[str, Any], opt("-c", "--config", metavar="FILE|JSON|$VAR", read="mapping")
-    ] = Field(default_factory=dict, description="run config, given to the program as WANDB_CONFIG")
-    entry_point: Annotated[
-        tuple[str, ...], opt("-E", "--entry-point", metavar="COMMAND", read="words")
-    ] = Field((), description="command to run instead of the source's own")
-    artifacts: dict[str, Any] = Field(default_factory=dict)
-    files: dict[str, Any] = Field(default_factory=dict)
-    dockerfile: str | None = None
-    working_dir: str | None = None
-
-    @field_validator("args", "entry_point")
-    @classmethod
-    def _check_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any("\0" in word for word in value):
-            raise ValueError("no program can be given a NUL character")
-        return value
-
-
-class Source(Part):
-    """The submitter's own code: a notebook cell, or a script or folder.
-
-    `body` is a cell's text, whole. `snapshot` names the stored copy of the files (a script, a
-    folder, a cell's included files); `main` is the file in it that is run. `python` is the
-    submitter's interpreter, which a run on the submitter's own host uses.
-    """
-
-    kind: Literal["cell", "path"]
-    body: str | None = None
-    main: str | None = None
-    path: str | None = None
-    snapshot: str | None = None
-    include: tuple[str, ...] = ()
-    python: str | None = None
-    python_version: str | None = None
-    notebook: str | None = None
-    cell: str | None = None
+KEY = "_wandb_api_key"
+"""A field of W&B's that must not be kept."""
 
 
 class LaunchSpec(Part):
     """What to run. Frozen; JSON in, JSON out.
 
+    Fields that nobody here knows are kept as they are: see `unknown`.
+
     Errors: `SpecError`, naming the field, from every constructor.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     source: Source | None = None
     uri: Annotated[str | None, opt("-u", "--uri", metavar="URI")] = Field(
@@ -151,9 +90,14 @@ class LaunchSpec(Part):
     requirements: Annotated[
         tuple[str, ...], opt("--requirements", metavar="REQUIREMENT", read="list")
     ] = Field((), description="Python packages the program needs")
-    build: bool = False
-    registry: dict[str, Any] = Field(default_factory=dict)
-    builder: dict[str, Any] = Field(default_factory=dict)
+    build: Annotated[bool, opt("-b", "--build", read="flag")] = Field(
+        False, description="build an image, make a job of it, and launch that job"
+    )
+    job_name: Annotated[str | None, opt("-J", "--job-name", metavar="NAME")] = Field(
+        None, description="make a job of that name out of the source"
+    )
+    registry: Registry = Registry()
+    builder: Builder = Builder()
     python_version: str | None = None
     run_id: Annotated[str | None, opt("--run-id", metavar="ID")] = Field(
         None, description="id of the run; default: eight random letters and digits"
@@ -174,7 +118,14 @@ class LaunchSpec(Part):
             raise ValueError("a run id is 1 to 64 letters, digits, '-' or '_'")
         return value
 
-    @field_validator("name", "uri", "job")
+    @field_validator("python_version")
+    @classmethod
+    def _check_python_version(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"3\.\d+", value):
+            raise ValueError("a version of Python is written 3.11")
+        return value
+
+    @field_validator("name", "uri", "job", "job_name")
     @classmethod
     def _check_text(cls, value: str | None) -> str | None:
         if value is not None and "\0" in value:
@@ -215,10 +166,19 @@ class LaunchSpec(Part):
     @classmethod
     def from_json(cls, text: str) -> LaunchSpec:
         """Make a spec from its JSON text. Raises `SpecError`."""
+        if "null" in text:  # which W&B writes for what was not given
+            text = without_nulls(text, cls)
         try:
-            return cls.model_validate_json(text)
+            made = cls.model_validate_json(text)
         except ValidationError as error:
             raise spec_error(error, cls) from error
+        if KEY in made.unknown:
+            raise SpecError(
+                f"The launch spec has an API key in it ({KEY}), which would be stored.",
+                hint="Leave it out: WANDB_API_KEY is handed over from the environment.",
+                field=KEY,
+            )
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON form as a new mapping, without the fields that have their default."""
@@ -230,7 +190,19 @@ class LaunchSpec(Part):
 
     def evolve(self, **changes: Any) -> LaunchSpec:
         """Return a copy with some fields changed, checked anew."""
+        if stray := changes.keys() - type(self).model_fields.keys():
+            raise TypeError(f"A launch spec has no {', '.join(sorted(stray))}.")
         return self.from_dict({**self.to_dict(), **_plain(changes)})
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The names of the fields that nobody here knows."""
+        return tuple(self.model_extra or {})
+
+    @property
+    def repository(self) -> str | None:
+        """Where a built image is pushed to, if anywhere."""
+        return self.registry.url or self.registry.uri or self.builder.destination
 
     @property
     def image(self) -> str | None:
@@ -275,6 +247,16 @@ class LaunchSpec(Part):
                 field="docker_image",
             )
         return kinds[0] if kinds else "image"
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one nested mapping over another; neither is changed."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def _plain(value: Any) -> Any:

@@ -17,24 +17,26 @@ from jupyter_core.paths import jupyter_data_dir
 
 from . import backends
 from .config import setting
-from .environment import with_secrets
 from .errors import SpecError, StoreError
 from .execute import clear, execute
 from .handle import RunHandle
 from .lease import Keeper
 from .owner import known_dead
+from .resolve import queue_of, resolve, with_template
 from .runs import Queue, Run
-from .sources import refuse_unsupported
-from .spec import MEDIUM, LaunchSpec
+from .spec import MEDIUM, LaunchSpec, merge
 from .states import OWNED, State
 from .stores import open_store
 from .stores.base import Store
+from .templates import check_templates, placeholders
 
 AGENT_IDLE_S = 60
 """How long an agent that was started for a queue waits for more work before it ends, in seconds."""
 
 CLEAR_S = 5.0
 """How long the end of this process may wait for an ended run to be cleared away, in seconds."""
+
+_OF_QUEUES = {"resource_args", "template_variables"}
 
 RETRY_S = 10.0
 """How long a slot stays empty after a backend was away, in seconds."""
@@ -67,35 +69,26 @@ class Launcher:
         SpecError, Unsupported
             Before anything is recorded.
         """
-        spec = _complete(spec)
-        if spec.priority != MEDIUM:
-            raise SpecError(
-                "A launch now takes no priority: it waits for nobody.",
-                hint="Priorities order a queue: launch_add, %launch_add or jupyter launch add.",
-                field="priority",
-            )
-        if spec.queue:
-            raise SpecError(
-                f"A launch now takes no queue ({spec.queue!r}).",
-                hint="To put it on a queue: launch_add, %launch_add or jupyter launch add.",
-                field="queue",
-            )
+        _refuse_queue(spec)
+        spec, notices = resolve(spec, self.store, self.store)
         run = self.store.submit(spec, owner=self.keeper.owner, parent=parent)
-        self._start(run, adopted=False)
-        return RunHandle(self, run.id)
+        return self._begun(run, notices)
 
     def add(self, spec: LaunchSpec, *, parent: str | None = None) -> RunHandle:
         """Put a spec on its queue, and see to it that the queue has an agent. Returns at once.
+
+        What is to be built is built here first; the queue gets the launch of the job made of it.
 
         Raises
         ------
         SpecError, Unsupported, QueueNotFound
             Before anything is recorded.
         """
-        spec = _complete(spec)
-        run = self.store.submit(spec, queue=queue_of(spec), parent=parent)
-        self.rescue(run)
-        return RunHandle(self, run.id)
+        queue = queue_of(spec)
+        spec, notices = resolve(with_template(spec, self.store, queue), self.store, self.store)
+        owner = self.keeper.owner if spec.build else None
+        run = self.store.submit(spec, queue=queue, owner=owner, parent=parent)
+        return self._begun(run, notices)
 
     def again(self, run: Run, spec: LaunchSpec) -> RunHandle:
         """Launch a spec as the successor of `run`: on a queue if that was, or if it names one."""
@@ -135,6 +128,15 @@ class Launcher:
                     thread.join(CLEAR_S)
         self.keeper.close()
 
+    def _begun(self, run: Run, notices: Sequence[str]) -> RunHandle:
+        for text in notices:
+            self.store.append_event(run.id, "notice", {"text": text})
+        if run.owner:
+            self._start(run, adopted=False)
+        else:
+            self.rescue(run)
+        return RunHandle(self, run.id)
+
     def _start(self, run: Run, *, adopted: bool) -> None:
         claim = self.keeper.hold(run, adopted=adopted)
         if claim is None:
@@ -144,8 +146,7 @@ class Launcher:
             try:
                 execute(self.store, run, self.keeper.owner, claim)
                 with contextlib.suppress(StoreError):
-                    if (self.store.find(run.id) or run).state is State.PENDING:
-                        self._closed.wait(RETRY_S)
+                    self._after(run)
             finally:
                 self._threads.pop(run.id, None)  # before somebody can take the run again
                 self.keeper.release(run.id)
@@ -153,6 +154,16 @@ class Launcher:
 
         self._threads[run.id] = threading.Thread(target=body, name=f"launch-{run.id}", daemon=True)
         self._threads[run.id].start()
+
+    def _after(self, run: Run) -> None:
+        """See to what went back to its queue: built, or because a backend is away."""
+        now = self.store.find(run.id)
+        if now is None or now.state is not State.PENDING:
+            return
+        if now.spec_json != run.spec_json:
+            self.rescue(now)
+        else:
+            self._closed.wait(RETRY_S)
 
     def _ensure_agent(self, queue: Queue, secrets: Sequence[str]) -> None:
         agents = [agent for agent in self.store.agents() if agent.status == "running"]
@@ -195,13 +206,20 @@ def close_all() -> None:
         _launchers.clear()
 
 
-def queue_of(spec: LaunchSpec) -> Queue:
-    """Name the queue a spec goes to."""
-    owner = spec.queue_entity or spec.entity or setting("entity").value
-    name = setting("queue", given=spec.queue).value
-    assert owner is not None
-    assert name is not None
-    return Queue(owner, name)
+def _refuse_queue(spec: LaunchSpec) -> None:
+    asked = {
+        "queue": spec.queue,
+        "priority": None if spec.priority == MEDIUM else spec.priority,
+        "template_variables": dict(spec.template_variables) or None,
+    }
+    for field, given in asked.items():
+        if given is not None:
+            raise SpecError(
+                f"A launch now takes no {field.replace('_', ' ')} ({given!r}): it waits for "
+                "nobody.",
+                hint="To put it on a queue: launch_add, %launch_add or jupyter launch add.",
+                field=field,
+            )
 
 
 def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, Any]) -> None:
@@ -215,6 +233,7 @@ def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, A
         When there is a queue of that name already.
     """
     backends.check_name(resource)
+    config = _queue_config(resource, config)
     if not 0 < len(queue.name) <= 64 or queue.name != queue.name.strip():
         raise SpecError(
             f"A queue cannot be called {queue.name!r}.",
@@ -223,6 +242,27 @@ def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, A
         )
     if not store.create_queue(queue, resource, config):
         raise StoreError(f"There is a queue {queue.name!r} of {queue.entity!r} already.")
+
+
+def _queue_config(resource: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a queue's default config; W&B's names the options of its resource and nothing more."""
+    variables = config.get("template_variables") or {}
+    args = config.get("resource_args") or {}
+    options = {name: value for name, value in config.items() if name not in _OF_QUEUES}
+    args = merge(args, {resource: options}) if options else dict(args)
+    if not args.keys() <= set(backends.names()):
+        args = {resource: args}
+    check_templates(variables)
+    missing = sorted(placeholders(args) - variables.keys())
+    if missing:
+        raise SpecError(
+            f"The queue's config has {{{{{missing[0]}}}}} in it, which is no template variable.",
+            hint="Say what it may be with --template-variables, such as "
+            f'{{"{missing[0]}": {{"schema": {{"type": "integer"}}}}}}',
+            field="template_variables",
+        )
+    given = {"resource_args": args, "template_variables": dict(variables)}
+    return {name: value for name, value in given.items() if value}
 
 
 def start_agent(store_url: str, queue: Queue) -> subprocess.Popen[bytes]:
@@ -248,17 +288,3 @@ def start_agent(store_url: str, queue: Queue) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
-
-
-def _complete(spec: LaunchSpec) -> LaunchSpec:
-    """Fill in who and what for, and refuse what cannot work before anything is recorded."""
-    refuse_unsupported(spec)
-    if spec.resource and spec.resource != backends.AUTO:
-        backends.check_name(spec.resource)
-    for name, given in spec.resource_args.items():
-        backends.backend(name).check(given)
-    with_secrets(spec, os.environ)
-    defaults = {
-        name: setting(name).value for name in ("entity", "project") if getattr(spec, name) is None
-    }
-    return spec.evolve(**{name: value for name, value in defaults.items() if value})

@@ -7,12 +7,13 @@ A backend is a class with the methods below, named by an entry point of the grou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from ..errors import SpecError
 from ..program import Program
+from ..report import Report
 from ..runs import LogPosition, Run
 
 STDOUT, STDERR = 1, 2
@@ -48,10 +49,6 @@ class Usage(NamedTuple):
     memory_limit: int = 0
     gpu: float | None = None
     gpu_memory: int | None = None
-
-
-Report = Callable[[str], None]
-"""Takes one line about what a run that is not running yet is doing. It may raise to stop it."""
 
 
 class Backend(ABC):

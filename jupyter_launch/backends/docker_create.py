@@ -57,6 +57,10 @@ def create_body(program: Program, run: Run, options: ContainerOptions, image: Bo
     host.setdefault("LogConfig", EXACT_LOG)
     if program.archive and image and image.get("WorkingDir", "/") == "/":
         body.setdefault("WorkingDir", WORKDIR)
+    if program.workdir:
+        body["WorkingDir"] = posixpath.join(_workdir(body, image), program.workdir)
+    if program.user_id is not None:
+        body.setdefault("User", str(program.user_id))
     return body
 
 
@@ -100,7 +104,10 @@ def start(engine: Engine, name: str, program: Program, body: Body, image: Body) 
     """Fill the created container, start it, and give its output; remove it if that fails."""
     try:
         if program.archive:
-            _put(engine, name, _workdir(body, image), program.archive)
+            folder = _workdir(body, image)
+            if program.workdir:
+                folder = folder.removesuffix(program.workdir)
+            _put(engine, name, folder, program.archive)
         _check_program(engine, name, body, image)
         # Listening begins before the start: nothing the program prints can be missed.
         live = engine.blocks("POST", f"/containers/{name}/attach", stream=1, stdout=1, stderr=1)

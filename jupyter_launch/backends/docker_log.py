@@ -121,4 +121,5 @@ def after(position: LogPosition, batch: list[Frame]) -> LogPosition:
     size = {STDOUT: 0, STDERR: 0}
     for stream, data in batch:
         size[stream] += len(data)
-    return LogPosition(position.stdout + size[STDOUT], position.stderr + size[STDERR])
+    stdout, stderr = position.stdout + size[STDOUT], position.stderr + size[STDERR]
+    return position._replace(stdout=stdout, stderr=stderr)

@@ -11,7 +11,7 @@ from docker.errors import APIError, NotFound
 
 from ..docker_engine import Engine, words
 from ..errors import ImageNotFound
-from .base import Report
+from ..report import Report
 
 HINT = "Check the name and the network, log in to its registry (docker login), or build it."
 REPORT_S = 0.25
@@ -28,6 +28,25 @@ def present(engine: Engine, image: str, platform: str | None) -> bool:
     wanted = (platform or "").split("/")
     there = [found.get("Os", ""), found.get("Architecture", ""), found.get("Variant", "")]
     return not platform or wanted == there[: len(wanted)]
+
+
+def provide(engine: Engine, image: str, platform: str | None, policy: str, report: Report) -> None:
+    """See to it that the image is there, by the policy ``always``, ``missing`` or ``never``.
+
+    Raises
+    ------
+    ImageNotFound
+        When it is not there and cannot, or must not, be pulled.
+    """
+    there = present(engine, image, platform)
+    if there and policy != "always":
+        return
+    if policy == "never":
+        raise ImageNotFound(
+            f"Image {image!r} is not on this engine, and the option pull is 'never'.",
+            hint="Pull or build it first, or leave that option out.",
+        )
+    pull(engine, image, platform, report)
 
 
 def pull(engine: Engine, image: str, platform: str | None, report: Report) -> None:

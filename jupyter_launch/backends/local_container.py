@@ -6,6 +6,7 @@ The engine may be on another machine: files go in through its API, never as a bi
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import math
 import signal
@@ -18,15 +19,17 @@ from typing import Any, ClassVar
 from docker.errors import APIError, NotFound
 from docker.errors import ImageNotFound as NoSuchImage
 
+from ..builds.build import ensure
 from ..docker_engine import Blocks, Engine, address, connect, patiently, translated, words
 from ..errors import BackendError, BackendUnavailable, ImageNotFound, SpecError, StartFailed
 from ..program import Program
+from ..report import Report
 from ..runs import LogPosition, Run
-from .base import Backend, Frame, Report, Result, Usage
+from .base import Backend, Frame, Result, Usage
 from .docker_create import STORE_LABEL, create, create_body, start, was_started
 from .docker_log import EXACT_LOG, after, careless, frames, mended, merged, skipped
 from .docker_options import RESOURCE, container_options
-from .docker_pull import HINT, present, pull
+from .docker_pull import HINT, provide
 from .docker_stats import container_usage
 
 SETTLE_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -57,24 +60,23 @@ class LocalContainer(Backend):
         container_options(options)
 
     def prepare(self, program: Program, report: Report) -> Program:
-        """Pull the image if it is not there, or if the option `pull` says so."""
+        """Build the image, or pull it if it is not there, or if the option `pull` says so."""
         image, options = _image(program), container_options(program.options)
         engine = connect(address())
         with translated(engine.address):
-            there = present(engine, image, options.platform)
-            if options.pull == "always" or not there:
-                if options.pull == "never":
-                    raise ImageNotFound(
-                        f"Image {image!r} is not on this engine, and the option pull is 'never'.",
-                        hint="Pull or build it first, or leave that option out.",
-                    )
-                pull(engine, image, options.platform, report)
+            if program.build is not None:
+                recipe = dataclasses.replace(program.build, platform=options.platform)
+                image, built = ensure(engine, recipe, report)
+                return program.evolve(image=image, build=None, built=built)
+            provide(engine, image, options.platform, options.pull, report)
         return program
 
     def describe(self, program: Program, run: Run) -> dict[str, object]:
         """Give the create request that `start` would send, with names only of hidden values."""
         options = container_options(program.options)
         body = create_body(program, run, options, {})
+        if program.build is not None:
+            body["Image"] = {"built from": program.build.dockerfile.splitlines()}
         given = {**program.env, **dict.fromkeys(program.secrets)}
         named = [name if value is None else f"{name}={value}" for name, value in given.items()]
         body["Env"] = [*named, *options.body.get("Env", [])]
@@ -121,7 +123,7 @@ class LocalContainer(Backend):
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         """Follow the output: live if this process started it, otherwise from the engine's log."""
-        if position.size:
+        if position.stdout or position.stderr:
             self._hang_up(handle)
         live = self._live.pop(handle, None)
         ended = live is None and self._has_ended(handle, wait=False)[0]

@@ -174,10 +174,14 @@ def _plan(program: Program, folder: Path, environment: Mapping[str, str]) -> dic
         )
     return {
         "argv": [*program.command, *program.args],
-        "workdir": str(folder / "work" / Path(program.options.get("workdir", "")).expanduser()),
+        "workdir": str(_workdir(program, folder / "work")),
         "nice": program.options.get("nice", 0),
         "environment": dict(environment),
     }
+
+
+def _workdir(program: Program, work: Path) -> Path:
+    return work / (program.workdir or "") / Path(program.options.get("workdir", "")).expanduser()
 
 
 def _start(archive: bytes | None, made: Path, folder: Path, plan: dict[str, Any]) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 from ..backends import check_name
 from ..config import setting
 from ..handle import RunHandle
+from ..job import Job
+from ..resolve import find_job
 from ..runs import Queue
 from ..states import State
 from ..submit import Launcher, launcher, make_queue
+from .jobs import create_job
 
 
 class Api:
@@ -43,6 +46,7 @@ class Api:
     def create_run_queue(
         self, name: str, type: str = "local-container", entity: str | None = None,  # noqa: A002
         config: Mapping[str, Any] | None = None,
+        template_variables: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """Make a queue.
 
@@ -55,7 +59,11 @@ class Api:
         entity : str, optional
             Who owns it; default: `default_entity`.
         config : mapping, optional
-            ``{"resource_args": {...}}``, laid under the items' own.
+            Options of the resource, laid under those of the items; ``{{name}}`` in it stands for
+            a template variable.
+        template_variables : mapping, optional
+            ``{"name": {"schema": {"type": "integer", "maximum": 8, "default": 1}}}``: what a
+            launch may choose, and within which limits.
 
         Raises
         ------
@@ -66,7 +74,45 @@ class Api:
         """
         check_name(type)
         owner = entity or self.default_entity or ""
-        make_queue(self.launcher.store, Queue(owner, name), type, config or {})
+        given = {**(config or {}), "template_variables": template_variables or {}}
+        make_queue(self.launcher.store, Queue(owner, name), type, given)
+
+    def create_job(
+        self, job_type: str, path: str, *, spec: Mapping[str, Any] | None = None, **job: Any
+    ) -> Job:
+        """Make a version of a job, W&B's named and versioned source.
+
+        Parameters
+        ----------
+        job_type : str
+            ``git``, ``code`` or ``image``.
+        path : str
+            The repository's URI, the script or folder, or the image.
+        spec : mapping, optional
+            How it is run, as launch-spec fields: ``{"overrides": {"entry_point": [...]}}``.
+        **job
+            ``name``, ``aliases``, ``description``, ``entity``, ``project``, and ``inputs``, the
+            JSON schema of the run config.
+
+        Raises
+        ------
+        SpecError
+            When it could not be launched.
+        """
+        owner = {"entity": self.default_entity, "project": self.default_project}
+        return create_job(self.launcher.store, job_type, path, spec or {}, {**owner, **job})
+
+    def job(self, name: str) -> Job:
+        """Give a version of a job, by ``entity/project/name:alias``. Raises `SpecError`."""
+        return find_job(self.launcher.store, name, self.default_entity, self.default_project)
+
+    def jobs(self, entity: str | None = None, project: str | None = None) -> list[Job]:
+        """Give all versions of all jobs, or of an entity's or project's."""
+        return self.launcher.store.jobs(entity, project)
+
+    def delete_job(self, name: str) -> None:
+        """Delete a version of a job. Raises `StoreError` while a run needs it."""
+        self.launcher.store.delete_job(self.job(name))
 
 
 class AbstractRun(RunHandle):

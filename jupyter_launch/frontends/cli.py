@@ -27,7 +27,7 @@ from ..redact import findings
 from ..sources.base import InMemory
 from ..states import State
 from ..submit import launcher
-from . import options, report, request, text, verbs
+from . import job_verbs, options, report, request, text, verbs
 from .verbs import FAILED, OK
 
 USAGE = 2
@@ -119,6 +119,8 @@ def _show(handle: RunHandle, asked: options.Request, *, wait: bool) -> int:
         _watch(handle, silently=as_json)
     elif handle.run.queue is None:
         _hand_over(handle)
+    elif handle.run.owner is not None:
+        text.build(handle, sys.stderr)
     if as_json:
         print(report.as_json(report.plain(handle.run)))
     elif not wait:
@@ -187,7 +189,13 @@ def _parser() -> argparse.ArgumentParser:
     create = _verb(queues, "create", verbs.create_queue, "make a queue", reads=False)
     create.add_argument("name")
     create.add_argument("-r", "--resource", default="local-container")
+    create.add_argument("-c", "--config", metavar="FILE|JSON", help="resource_args of its items")
+    create.add_argument(
+        "--template-variables", metavar="FILE|JSON", help="such as {n: {schema: {type: integer}}}"
+    )
     _verb(queues, "list", verbs.list_queues, "all queues", reads=True)
+    jobs = subs.add_parser("job", help="make, list and delete jobs").add_subparsers(required=True)
+    job_verbs.add_to(jobs, _verb)
     return parser
 
 

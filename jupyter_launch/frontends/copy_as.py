@@ -116,6 +116,10 @@ def _told(spec: LaunchSpec, queue: Queue | None) -> _Told:
     for name in ("entity", "project"):
         if data.get(name) == setting(name).value:
             data.pop(name, None)
+    if "git" in data:  # the commit says it all
+        data["git"] = {**data["git"]}
+        take(data, "git.ref")
+        take(data, "git.snapshot")
     if "source" in data:
         ours = {"python": sys.executable, "python_version": "{}.{}".format(*sys.version_info)}
         data["source"] = {

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from ..bell import Listener
 from ..errors import LaunchError
 from ..handle import RunHandle
 from ..line_index import SCREEN_ROWS
 from ..lines import Chunk, Lines
 from ..runs import Sample
-from ..stores.base import Listener
 from .record import live_record, safe
 from .viewer import Viewer
 

@@ -36,10 +36,12 @@ def launch(  # noqa: PLR0913
     ----------
     api : Api
         Where the run is recorded; ``None`` for the defaults.
-    job, version, repository
-        Not supported yet: refused by name.
+    job : str, optional
+        Job to run, ``entity/project/name:alias``; what is left out is filled in.
     entry_point : list of str, optional
-        Command to run instead of the image's own.
+        Command to run instead of the source's own.
+    version : str, optional
+        Commit, tag or branch of a git repository, instead of its default branch or the job's.
     name : str, optional
         Name of the run, for people.
     resource : str, optional
@@ -56,6 +58,8 @@ def launch(  # noqa: PLR0913
         Whether to show the run's log and wait until it has ended. An interrupt stops the run.
     run_id : str, optional
         Id of the run; default: eight random letters and digits.
+    repository : str, optional
+        Registry's repository that the built image is pushed to; the run uses it from there.
     parameters : mapping, optional
         Run config, laid over ``config["overrides"]["run_config"]``.
 
@@ -105,10 +109,14 @@ def launch_add(  # noqa: PLR0913
 
     Parameters
     ----------
-    uri, job, template_variables, version, build, repository
-        Not supported yet: refused by name.
+    uri : str, optional
+        Git repository to run: an address, or a path of this machine.
+    job : str, optional
+        Job to run, ``entity/project/name:alias``; what is left out is filled in.
     config : mapping, optional
         A launch spec; the arguments are laid over it. It is not changed.
+    template_variables : mapping, optional
+        Values for the template variables of the queue, within the limits that it sets.
     project, entity : str, optional
         What and whom the run belongs to.
     queue_name : str, optional
@@ -116,9 +124,11 @@ def launch_add(  # noqa: PLR0913
     resource : str, optional
         Where to run; default: the queue's.
     entry_point : list of str, optional
-        Command to run instead of the image's own.
+        Command to run instead of the source's own.
     name : str, optional
         Name of the run, for people.
+    version : str, optional
+        Commit, tag or branch of a git repository, instead of its default branch or the job's.
     docker_image : str, optional
         Image to run.
     project_queue : str, optional
@@ -127,6 +137,10 @@ def launch_add(  # noqa: PLR0913
         Options of the resource, laid over the queue's.
     run_id : str, optional
         Id of the run; default: eight random letters and digits.
+    build : bool
+        Whether to build an image for the source here, make a job of it, and queue that job.
+    repository : str, optional
+        Registry's repository that the built image is pushed to; the run uses it from there.
     sweep_id : str, optional
         Given to the program as ``WANDB_SWEEP_ID``.
     author : str, optional

@@ -59,6 +59,11 @@ def parser(prog: str, description: str) -> Parser:
     made = Parser(prog=prog, description=description, add_help=False, allow_abbrev=False)
     made.add_argument("path", nargs="?", help="script or folder to launch")
     for path, option, text in options(LaunchSpec):
+        if option.read == "flag":
+            made.add_argument(
+                *option.flags, dest=path, action="store_true", default=None, help=text
+            )
+            continue
         words: dict[str, Any] = {"nargs": "+", "action": "append"} if option.read in MANY else {}
         made.add_argument(*option.flags, dest=path, metavar=option.metavar, help=text, **words)
     made.add_argument(

@@ -201,7 +201,7 @@ def _asked(spec_json: str) -> _Asked:
         spec = LaunchSpec.from_json(spec_json)
     except SpecError:
         return _Asked()
-    usual = default_image(spec.source) if spec.source else None
+    usual = default_image(spec) if spec.source or spec.uri else None
     return _Asked(program_text(spec), spec.image, usual, spec.resource, spec.grace_s, True)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..backends import FALLBACK
 from ..config import setting
 from ..errors import SpecError
-from ..execute import merge
 from ..sources.base import Snapshots
 from ..sources.code import from_cell, from_path
-from ..spec import LaunchSpec
+from ..spec import LaunchSpec, merge
 from .options import Request
 from .values import mapping
 
@@ -49,15 +49,31 @@ def spec_of(
             hint=f"To bring files along: --include {request.path}",
             field="path",
         )
-    if request.include and (request.spec_body or (cell is None and request.path is None)):
+    include, data = _with_dockerfile(request.include, data, request.path)
+    if include and (request.spec_body or (cell is None and request.path is None)):
         raise SpecError("--include goes with a cell, a script or a folder.", field="include")
     if request.spec_body:
         data = merge(mapping(cell or "", "--spec", "The cell"), data)
     elif cell is not None:
-        data["source"] = from_cell(cell, request.include, keep, **where).model_dump(mode="json")
+        data["source"] = from_cell(cell, include, keep, **where).model_dump(mode="json")
     elif request.path is not None:
-        data["source"] = from_path(request.path, request.include, keep).model_dump(mode="json")
+        data["source"] = from_path(request.path, include, keep).model_dump(mode="json")
     return LaunchSpec.from_dict(_with_defaults(data, defaults))
+
+
+def _with_dockerfile(
+    include: tuple[str, ...], data: dict[str, Any], path: str | None
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Bring along a Dockerfile that is not in the source: beside a cell, or anywhere here."""
+    given = data.get("overrides", {}).get("dockerfile")
+    here = Path(given or "").expanduser()
+    own = {"uri", "job"} & data.keys()
+    if given is None or own or (path and (Path(path) / given).is_file()) or not here.is_file():
+        return include, data
+    outside = here.is_absolute() or ".." in here.parts
+    name = here.name if outside else here.as_posix()
+    brought = include if given in include else (*include, given)
+    return brought, merge(data, {"overrides": {"dockerfile": name}})
 
 
 def _with_defaults(data: dict[str, Any], defaults: Mapping[str, str | None]) -> dict[str, Any]:

@@ -100,6 +100,8 @@ def _spelt(option: Option, value: Any, quote: Quote) -> list[str] | None:
     if option.flags[-1] == "--config":
         pairs = _pairs(value, quote)
         return flagged(option.flags, [quote(inline(value))]) if pairs is None else ["--set", *pairs]
+    if option.read == "flag":
+        return [option.flags[0]]
     texts = _texts(option, value, quote)
     return None if texts is None else flagged(option.flags, texts)
 

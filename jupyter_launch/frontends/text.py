@@ -12,6 +12,7 @@ import yaml
 
 from ..errors import RunStopped
 from ..redact import redact_spec
+from ..states import State
 from .record import program_text, safe, status_line
 
 if TYPE_CHECKING:
@@ -62,6 +63,18 @@ def _follow(handle: RunHandle, out: TextIO, *, frame: bool) -> None:
             at_start = True
     rest = decoder.decode(b"", final=True)
     out.write(rest + ("\n" if frame and (rest or not at_start) else ""))
+
+
+def build(handle: RunHandle, out: TextIO) -> None:
+    """Print what a run says that is built before it is queued, until it stands on its queue."""
+    for item in handle.watch():
+        if isinstance(item, bytes):
+            out.write(item.decode("utf-8", "replace"))
+        elif item.kind in {"notice", "progress"}:
+            print(f"({safe(item.data['text'])})", file=out, flush=True)
+        elif item.data["state"] == State.PENDING:
+            return
+    handle.check()
 
 
 def dry_run(spec: LaunchSpec, program: dict[str, Any]) -> str:

@@ -21,6 +21,8 @@ from ..spec import PRIORITIES
 def read(option: Option, given: Any, expand: Callable[[str], Any]) -> Any:
     """Make an option's value of what was typed: a word, or groups of words for some options."""
     flag = option.flags[-1]
+    if option.read == "flag":
+        return given
     if option.read in {"pairs", "strings"}:
         return pairs(flag, flat(given), expand, typed=option.read == "pairs")
     if option.read == "list":

@@ -17,6 +17,7 @@ from ..states import State
 from ..stores.base import FIRST_QUEUE
 from ..submit import Launcher, launcher, make_queue
 from . import report
+from .values import load_mapping
 
 OK, FAILED = 0, 1
 
@@ -124,7 +125,13 @@ def _say(line: str) -> None:
 def create_queue(arguments: argparse.Namespace) -> int:
     """Make a queue."""
     queue = _queue(arguments, arguments.name)
-    make_queue(_launcher(arguments).store, queue, arguments.resource, {})
+    given = {
+        "resource_args": arguments.config and load_mapping(arguments.config, "--config"),
+        "template_variables": arguments.template_variables
+        and load_mapping(arguments.template_variables, "--template-variables"),
+    }
+    config = {name: value for name, value in given.items() if value}
+    make_queue(_launcher(arguments).store, queue, arguments.resource, config)
     print(f"made {queue}")
     return OK
 

@@ -4,62 +4,99 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import Unsupported
-from . import code, image
+from ..errors import SpecError
+from ..job import JobRef, parse_ref
+from . import code, image, repository
 
 if TYPE_CHECKING:
     from ..program import Program
+    from ..report import Report
     from ..spec import LaunchSpec
+    from ..stores.base import Store
     from .base import Snapshots
 
-_WAYS_OUT = {
-    "uri": "Clone it and launch the folder: %launch path/to/clone",
-    "job": "Launch the job's image (-d IMAGE) or its code (%launch path/to/code).",
-    "build": "Build the image yourself (docker build) and launch it with -d IMAGE.",
-    "requirements": "Install them in the program, or choose an image that has them with -d IMAGE.",
-}
 
+def check(spec: LaunchSpec) -> None:
+    """Refuse what would have no effect, rather than pass it over.
 
-def refuse_unsupported(spec: LaunchSpec) -> None:
-    """Refuse every argument that would have no effect, rather than pass it over.
+    Parameters
+    ----------
+    spec : LaunchSpec
+        With the job it names, if it does, laid under it (see `applied`).
 
     Raises
     ------
-    Unsupported
-        Naming the argument, with a way out where there is one.
     SpecError
-        When the spec names no source, or two that exclude each other.
+        Naming the field, or when the spec names no source, or two that exclude each other.
     """
-    given = {
-        "uri": spec.uri,
-        "job": spec.job,
-        "build": spec.build,
-        "version": spec.git.version or spec.git.repo,
-        "repository": spec.registry,
-        "requirements": spec.requirements,
-        "template_variables": spec.template_variables,
-        "builder": spec.builder,
-        "python_version": spec.python_version,
-        "docker.user_id": spec.docker.user_id,
-        "overrides.dockerfile": spec.overrides.dockerfile,
-        "overrides.working_dir": spec.overrides.working_dir,
-    }
-    _ = spec.kind  # raises unless there is exactly one source
+    kind = spec.kind
     if spec.source is not None and not spec.overrides.entry_point:
         code.command(spec.source)  # raises unless it is known what to run
-    for argument, value in given.items():
+    if kind != "git" and (spec.git.version or spec.git.repo):
+        raise SpecError(
+            "A version is of a git repository, and none is launched.",
+            hint="Name the repository: -u URI.",
+            field="version",
+        )
+    if kind != "image":
+        return
+    useless = {
+        "dockerfile": spec.overrides.dockerfile,
+        "working_dir": spec.overrides.working_dir,
+        "python_version": spec.python_version,
+        "job_name": None,
+        **({} if spec.requirements else {"build": spec.build, "repository": spec.repository}),
+    }
+    for field, value in useless.items():
         if value:
-            hint = _WAYS_OUT.get(argument, "Leave it out.")
-            raise Unsupported(f"The argument {argument!r} is not supported yet.", hint=hint)
+            raise SpecError(
+                f"{field} has no effect on an image that is launched as it is.",
+                hint="Leave it out, or launch code: a cell, a script, a folder, a git repository.",
+                field=field,
+            )
 
 
-def program(spec: LaunchSpec, snapshots: Snapshots) -> Program:
-    """Make the program of a spec.
+def applied(spec: LaunchSpec, store: Store) -> LaunchSpec:
+    """Lay a spec over the job it names; without one, give it as it is.
 
     Raises
     ------
-    SpecError, StoreError, Unsupported
+    SpecError
+        When the job is gone.
+    """
+    if spec.job is None:
+        return spec
+    ref: JobRef = parse_ref(spec.job, spec.entity, spec.project)
+    job = store.find_job(ref)
+    if job is None:
+        raise SpecError(
+            f"The job {ref} is not there any more.",
+            hint="Make it again (jupyter launch job create), or launch its source.",
+            field="job",
+        )
+    return job.launched(spec)
+
+
+def program(spec: LaunchSpec, snapshots: Snapshots, report: Report) -> Program:
+    """Make the program of a spec that names no job (see `applied`).
+
+    Parameters
+    ----------
+    spec : LaunchSpec
+        What is asked for.
+    snapshots : Snapshots
+        Where the submitter's files are.
+    report : Report
+        Told while code is fetched.
+
+    Raises
+    ------
+    SpecError, StoreError, SourceUnavailable, Unsupported
         When its source cannot become one.
     """
-    refuse_unsupported(spec)
-    return image.program(spec) if spec.kind == "image" else code.program(spec, snapshots)
+    check(spec)
+    if spec.kind == "image":
+        return image.program(spec)
+    if spec.kind == "git":
+        return repository.program(spec, snapshots, report)
+    return code.program(spec, snapshots)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 
 class Snapshots(Protocol):
     """Where the submitter's files are kept: a store, or memory for a dry run."""
 
-    def put_snapshot(self, data: bytes) -> str:
+    def put_snapshot(self, chunks: bytes | Iterable[bytes]) -> str:
         """Keep a tar archive and give its name."""
 
     def get_snapshot(self, name: str) -> bytes:
@@ -21,10 +22,10 @@ class InMemory:
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
 
-    def put_snapshot(self, data: bytes) -> str:
+    def put_snapshot(self, chunks: bytes | Iterable[bytes]) -> str:
         """Keep a tar archive and give its name."""
         name = f"dry-run-{len(self._kept)}"
-        self._kept[name] = data
+        self._kept[name] = chunks if isinstance(chunks, bytes) else b"".join(chunks)
         return name
 
     def get_snapshot(self, name: str) -> bytes:

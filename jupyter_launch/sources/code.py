@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SpecError
 from ..program import Program
-from ..spec import Source
+from ..spec_parts import Source
 from . import snapshot
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .base import Snapshots
 
 CELL_FILE = "cell"
+_EMPTY = bytes(2 * tarfile.BLOCKSIZE)
 PYTHON = "{python}"
 """Stands for the interpreter until the backend is known: the image's, or the submitter's own."""
 
@@ -133,19 +134,45 @@ def program(spec: LaunchSpec, snapshots: Snapshots) -> Program:
     files = snapshots.get_snapshot(source.snapshot) if source.snapshot else None
     if source.body is not None:
         files = _with_cell(files, cell_name(source.body), source.body)
+    return made(spec, files, spec.overrides.entry_point or command(source))
+
+
+def made(spec: LaunchSpec, files: bytes | None, command: tuple[str, ...]) -> Program:
+    """Make the program of code: files, and the command that runs them. Raises `SpecError`."""
     return Program(
-        command=spec.overrides.entry_point or command(source),
+        command=command,
         args=spec.overrides.args,
-        image=spec.image or default_image(source),
+        image=spec.image or default_image(spec),
         archive=files,
+        workdir=_workdir(spec, files),
+        user_id=spec.docker.user_id,
         grace_s=spec.grace_s,
     )
 
 
-def default_image(source: Source) -> str:
+def default_image(spec: LaunchSpec) -> str:
     """Name the image code runs in when none is asked for: the submitter's version of Python."""
-    version = source.python_version or f"{sys.version_info[0]}.{sys.version_info[1]}"
+    asked = spec.python_version or (spec.source.python_version if spec.source else None)
+    version = asked or f"{sys.version_info[0]}.{sys.version_info[1]}"
     return f"python:{version}-slim"
+
+
+def _workdir(spec: LaunchSpec, files: bytes | None) -> str | None:
+    asked = spec.overrides.working_dir
+    if asked is None:
+        return None
+    folder = posixpath.normpath(asked)
+    with tarfile.open(fileobj=io.BytesIO(files or _EMPTY)) as tar:
+        there = any(name.startswith(f"{folder}/") for name in tar.getnames())
+    if folder == ".":
+        return None
+    if not there:
+        raise SpecError(
+            f"The code has no folder {asked!r} to run in.",
+            hint="A working_dir is a folder of the source, named from its top.",
+            field="overrides.working_dir",
+        )
+    return folder
 
 
 def cell_name(body: str) -> str:

@@ -12,6 +12,7 @@ def program(spec: LaunchSpec) -> Program:
         command=spec.overrides.entry_point,
         args=spec.overrides.args,
         image=spec.image,
+        user_id=spec.docker.user_id,
         grace_s=spec.grace_s,
         foreign=True,
     )

@@ -10,9 +10,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from ..bell import Listener
 from ..errors import QueueNotFound, RunNotFound
+from ..job import Job, JobName, JobRef
 from ..runs import Event, LogPiece, LogPosition, Queue, Run, Sample
 from ..spec import LaunchSpec
 from ..states import State
@@ -48,22 +50,7 @@ class Change:
     handle: str | None = None
     resource: str | None = None
     exit_code: int | None = None
-
-
-class Listener(Protocol):
-    """Something that wakes up when a topic rings (see `jupyter_launch.bell.Bell`)."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Sleep until it rings, at most `timeout` seconds; say whether it rang."""
-
-    def ring(self) -> None:
-        """Wake this one listener."""
-
-    def close(self) -> None:
-        """Stop listening."""
-
-    def __enter__(self) -> Listener: ...
-    def __exit__(self, *_: object) -> None: ...
+    spec_json: str | None = None
 
 
 class Store(ABC):
@@ -212,7 +199,7 @@ class Store(ABC):
     def samples(self, run_id: str, after: float = 0.0) -> list[Sample]:
         """Give the samples taken after a Unix time, in order."""
 
-    # -- queues, agents, snapshots -------------------------------------------------------------
+    # -- queues and agents ---------------------------------------------------------------------
 
     @abstractmethod
     def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
@@ -250,8 +237,35 @@ class Store(ABC):
     def agents(self) -> list[Agent]:
         """Give the agents that are alive."""
 
+    # -- jobs and snapshots --------------------------------------------------------------------
+
     @abstractmethod
-    def put_snapshot(self, data: bytes) -> str:
+    def put_job(self, name: JobName, content: Mapping[str, Any], aliases: Sequence[str]) -> Job:
+        """Make a version of a job, and let ``latest`` and the aliases point to it.
+
+        Where its newest version says the same already (see `digest`), that one is given.
+        """
+
+    @abstractmethod
+    def find_job(self, ref: JobRef) -> Job | None:
+        """Give the version of a job that an alias points to, or ``None``."""
+
+    @abstractmethod
+    def jobs(self, entity: str | None = None, project: str | None = None) -> list[Job]:
+        """Give all versions of all jobs, or of an entity's or project's: newest version first."""
+
+    @abstractmethod
+    def delete_job(self, job: Job) -> None:
+        """Delete a version of a job; ``latest`` then points to the newest that is left.
+
+        Raises
+        ------
+        StoreError
+            Naming the runs that have not ended and need it: then nothing is deleted.
+        """
+
+    @abstractmethod
+    def put_snapshot(self, chunks: bytes | Iterable[bytes]) -> str:
         """Keep a tar archive and give its name, which follows from its content alone."""
 
     @abstractmethod

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..bell import Bell, ring
-from ..errors import StoreError, StoreUnavailable
+from ..errors import StoreUnavailable
 from ..runs import LogPiece, LogPosition, Sample
 from . import log_file, sample_file
+from .snapshot_file import SnapshotFiles
 
 
 class Folder:
@@ -25,6 +24,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._snapshots = SnapshotFiles(path / "snapshots")
         self._writers: dict[str, log_file.LogWriter] = {}
         self._lock = threading.Lock()
         try:
@@ -94,34 +94,13 @@ class Folder:
         for run_id in list(self._writers):
             self.forget(run_id)
 
-    def put_snapshot(self, data: bytes) -> str:
-        """Keep bytes under a name that follows from them; the same bytes are kept once."""
-        name = hashlib.sha256(data).hexdigest()
-        path = self._path / "snapshots" / name
-        if path.exists():
-            return name
-        part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-        try:
-            part.touch(mode=0o600)
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())  # a name that promises content must not come before it
-            part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise StoreUnavailable(
-                f"The snapshot {path} cannot be written: {error.strerror}.",
-                hint="Nothing was launched. Free some space and try again.",
-            ) from error
-        return name
+    def put_snapshot(self, chunks: bytes | Iterable[bytes]) -> str:
+        """Keep bytes under a name that follows from them: see `SnapshotFiles.put`."""
+        return self._snapshots.put(chunks)
 
     def get_snapshot(self, name: str) -> bytes:
         """Give back the bytes kept under that name."""
-        try:
-            return (self._path / "snapshots" / name).read_bytes()
-        except OSError as error:
-            raise StoreError(f"The stored files {name[:12]} are gone from {self._path}.") from error
+        return self._snapshots.get(name)
 
     def listen(self, topic: str) -> Bell:
         """Listen to a topic."""

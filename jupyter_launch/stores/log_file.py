@@ -25,7 +25,9 @@ except ImportError:  # Windows: one writer per run is kept by the lease alone
     fcntl = None  # type: ignore[assignment]
 
 RECORD = struct.Struct("<dIB3x")
-"""Unix time, length in bytes, stream (1 stdout, 2 stderr)."""
+"""Unix time, length in bytes, stream (1 stdout, 2 stderr, 3 build)."""
+
+STREAMS = 4
 
 
 def read(path: Path, offset: int, limit: int) -> bytes:
@@ -61,7 +63,7 @@ def pieces(path: Path, start: int, limit: int) -> list[LogPiece]:
 
 def _totals(index: bytes, size: int) -> tuple[LogPosition, bytes]:
     """Count the streams of a log of `size` bytes, and give the part of the index that is true."""
-    counts = [0, 0, 0]
+    counts = [0] * STREAMS
     true = bytearray()
     whole = len(index) - len(index) % RECORD.size
     for at, length, stream in RECORD.iter_unpack(index[:whole]):
@@ -74,7 +76,7 @@ def _totals(index: bytes, size: int) -> tuple[LogPosition, bytes]:
     if rest:
         counts[1] += rest
         true += RECORD.pack(time.time(), rest, 1)
-    return LogPosition(counts[1], counts[2]), bytes(true)
+    return LogPosition(*counts[1:]), bytes(true)
 
 
 class LogWriter:

@@ -15,13 +15,14 @@ from ..owner import known_dead
 from ..runs import Event, LogPiece, LogPosition, Queue, Run, Sample, new_id
 from ..spec import LaunchSpec
 from ..states import OWNED, State, legal
-from .base import LEASE_S, NEW_WORK, Agent, Change, Store
+from .base import LEASE_S, NEW_WORK, Change, Store
 from .folder import Folder
 from .sqlite_file import SQLiteFile, path_of
-from .sqlite_queues import AgentTable, QueueTable
+from .sqlite_jobs import JobVerbs
+from .sqlite_queues import AgentVerbs, QueueVerbs
 
 
-class SQLiteStore(Store):
+class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
     """Runs of one user on one machine.
 
     Parameters
@@ -37,7 +38,6 @@ class SQLiteStore(Store):
         self._file = SQLiteFile(path)
         self.id = self._file.about()["id"]
         self._folder = Folder(path.with_name(path.name + ".d"))
-        self._queues, self._agents = QueueTable(self._file), AgentTable(self._file)
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -138,6 +138,7 @@ class SQLiteStore(Store):
                 reason=change.reason,
                 handle=change.handle,
                 resource=change.resource,
+                spec_json=change.spec_json,
                 exit_code=change.exit_code,
                 started=now if state is State.RUNNING else None,
                 ended=now if state.terminal else None,
@@ -248,28 +249,10 @@ class SQLiteStore(Store):
     def samples(self, run_id: str, after: float = 0.0) -> list[Sample]:
         return self._folder.samples(run_id, after)
 
-    # -- queues, agents, snapshots -------------------------------------------------------------
+    # -- snapshots -----------------------------------------------------------------------------
 
-    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
-        return self._queues.create(queue, resource, config)
-
-    def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
-        return self._queues.config(queue)
-
-    def queues(self) -> list[Queue]:
-        return self._queues.all()
-
-    def put_agent(self, agent: Agent) -> None:
-        self._agents.put(agent)
-
-    def drop_agent(self, agent_id: str) -> None:
-        self._agents.drop(agent_id)
-
-    def agents(self) -> list[Agent]:
-        return self._agents.alive()
-
-    def put_snapshot(self, data: bytes) -> str:
-        return self._folder.put_snapshot(data)
+    def put_snapshot(self, chunks: bytes | Iterable[bytes]) -> str:
+        return self._folder.put_snapshot(chunks)
 
     def get_snapshot(self, name: str) -> bytes:
         return self._folder.get_snapshot(name)

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ConfigError, StoreUnavailable
 from .sql import statements
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
 

@@ -1,4 +1,4 @@
-"""The tables of queues and agents in the embedded store."""
+"""The verbs of the embedded store for queues and agents."""
 
 from __future__ import annotations
 
@@ -10,55 +10,48 @@ from typing import Any
 from ..errors import QueueNotFound
 from ..owner import known_dead
 from ..runs import Queue
-from .base import LEASE_S, Agent
+from .base import LEASE_S, Agent, Store
 from .sqlite_file import SQLiteFile
 
 AGENT_ALIVE_S = 3 * LEASE_S
 
 
-class QueueTable:
-    """The queues in a file."""
+class QueueVerbs(Store):
+    """What an embedded store does with queues."""
 
-    def __init__(self, file: SQLiteFile) -> None:
-        self._file = file
+    _file: SQLiteFile
 
-    def create(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
-        """Make a queue; False if there is one of that name."""
+    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
         values = {"resource": resource, "config": json.dumps(config), "now": time.time()}
         return bool(self._file.rows("create_queue", queue=str(queue), **values))
 
-    def config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
-        """Give a queue's resource and default config. Raises `QueueNotFound`."""
+    def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
         row = self._file.row("get_queue", queue=str(queue))
         if row is None:
-            known = ", ".join(map(str, self.all())) or "none yet"
+            known = ", ".join(map(str, self.queues())) or "none yet"
             raise QueueNotFound(
                 f"There is no queue {queue.name!r} of {queue.entity!r}. Queues: {known}.",
                 hint=f"Make it: jupyter launch queue create {queue.name} -e {queue.entity}",
             )
         return row["resource"], json.loads(row["config"])
 
-    def all(self) -> list[Queue]:
-        """Give all queues."""
+    def queues(self) -> list[Queue]:
         return [Queue.parse(row["queue"]) for row in self._file.rows("queues")]
 
 
-class AgentTable:
-    """The agents in a file."""
+class AgentVerbs(Store):
+    """What an embedded store does with agents."""
 
-    def __init__(self, file: SQLiteFile) -> None:
-        self._file = file
+    _file: SQLiteFile
 
-    def put(self, agent: Agent) -> None:
-        """Record an agent, or its heartbeat."""
+    def put_agent(self, agent: Agent) -> None:
         queues = json.dumps([str(queue) for queue in agent.queues])
         self._file.rows("put_agent", **{**vars(agent), "queues": queues})
 
-    def drop(self, agent_id: str) -> None:
-        """Forget an agent."""
+    def drop_agent(self, agent_id: str) -> None:
         self._file.rows("drop_agent", id=agent_id)
 
-    def alive(self) -> list[Agent]:
+    def agents(self) -> list[Agent]:
         """Give the agents whose heartbeat is fresh and whose process is not known to be gone."""
         now = time.time()
         return [

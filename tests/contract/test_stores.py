@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import signal
@@ -855,8 +856,19 @@ class StoreContract:
         name = store.put_snapshot(data)
         assert other.put_snapshot(data) == name
         assert other.get_snapshot(name) == data
+        assert other.put_snapshot(data[at : at + 999] for at in range(0, len(data), 999)) == name
         assert store.put_snapshot(data[:-1]) != name
         assert store.get_snapshot(store.put_snapshot(b"")) == b""
+
+    def test_a_snapshot_whose_making_fails_is_not_kept(self, store: Store) -> None:
+        def chunks() -> Iterator[bytes]:
+            yield b"half"
+            raise SpecError("It changed.")
+
+        with pytest.raises(SpecError, match="It changed"):
+            store.put_snapshot(chunks())
+        with pytest.raises(StoreError, match="are gone"):
+            store.get_snapshot(hashlib.sha256(b"half").hexdigest())
 
     def test_a_missing_snapshot_says_so(self, store: Store) -> None:
         with pytest.raises(StoreError, match="The stored files 0123456789ab are gone"):

@@ -35,6 +35,7 @@ from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import launcher
 from tests.conftest import PYTHON, TINY
+from tests.proofs import proves
 
 ENTITY = "team"
 TELL = (
@@ -118,6 +119,17 @@ class TestArguments:
         ]
         assert str(inspect.Signature(parameters)) == f"({SIGNATURES[function]})"
 
+    @proves(
+        "launch.api",
+        "launch.entry_point",
+        "launch.name",
+        "launch.resource",
+        "launch.entity",
+        "launch.docker_image",
+        "launch.config",
+        "launch.run_id",
+        "launch.parameters",
+    )
     def test_every_argument_of_launch_reaches_the_program(self, place: dict[str, Any]) -> None:
         source = place.pop("config", {})
         resource = "local-process" if source else "local-container"
@@ -158,6 +170,7 @@ class TestArguments:
         assert (run.id, run.status, run.exit_code) == ("chosen-1", "finished", 0)
         assert (run.run.name, run.run.resource) == ("my; run", resource)
 
+    @proves("launch.resource_args", "launch.project")
     @pytest.mark.docker
     def test_resource_args_and_macros_reach_the_container(self) -> None:
         script = "echo $(hostname) $A; pwd; id -u; cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
@@ -182,6 +195,7 @@ class TestArguments:
         assert first == f"h-{run.id} {ENTITY}/p/n/me/${{nope}}"
         assert rest == ["/tmp", "1234", str(64 * 2**20)]
 
+    @proves("launch.resource_args")
     def test_resource_args_reach_the_process(self, tmp_path: Path) -> None:
         run = launch(
             None,
@@ -196,6 +210,7 @@ class TestArguments:
         config = {"overrides": {"args": ["echo", "two words"]}}
         assert launch(Api(), docker_image=TINY, config=config).logs() == "two words\n"
 
+    @proves("launch.api")
     def test_the_api_object_says_where_and_whose(self, tmp_path: Path, store: Store) -> None:
         elsewhere = Api(f"sqlite:///{tmp_path}/other.db", entity="e", project="p")
         run = launch(elsewhere, config=cell("print(1)"))
@@ -205,42 +220,10 @@ class TestArguments:
         with pytest.raises(RunNotFound, match="There is no run 'nope' in sqlite"):
             elsewhere.run("nope")
 
-    @pytest.mark.parametrize(
-        ("arguments", "name"),
-        [
-            ({"job": "e/p/n:v1", "docker_image": None}, "job"),
-            ({"version": "main"}, "version"),
-            ({"repository": "registry/x"}, "repository"),
-            ({"config": {"uri": "https://x/y.git"}, "docker_image": None}, "uri"),
-            ({"config": {"template_variables": {"a": 1}}}, "template_variables"),
-        ],
-    )
-    @pytest.mark.parametrize("function", [launch, launch_add])
-    def test_what_comes_later_is_refused_by_name(
-        self, store: Store, function: Any, arguments: dict[str, Any], name: str
-    ) -> None:
-        if function is launch:
-            arguments = {"api": None, **arguments}
-        with pytest.raises(Unsupported) as refused:
-            function(**{"docker_image": TINY, **arguments})
-        assert f"The argument '{name}' is not supported yet." in str(refused.value)
-        assert refused.value.hint
-        assert store.runs() == []
-
-    @pytest.mark.parametrize(
-        ("arguments", "name"),
-        [
-            ({"uri": "https://x/y.git"}, "uri"),
-            ({"build": True, "docker_image": TINY}, "build"),
-            ({"template_variables": {"a": 1}, "docker_image": TINY}, "template_variables"),
-            ({"project_queue": "mine", "docker_image": TINY}, "project_queue"),
-        ],
-    )
-    def test_what_launch_add_alone_has_is_refused_by_name(
-        self, store: Store, arguments: dict[str, Any], name: str
-    ) -> None:
-        with pytest.raises(Unsupported, match=f"The argument '{name}' is not supported"):
-            launch_add(**arguments)
+    @proves("launch_add.project_queue")
+    def test_a_queue_has_no_project(self, store: Store) -> None:
+        with pytest.raises(Unsupported, match="The argument 'project_queue' is not supported"):
+            launch_add(docker_image=TINY, project_queue="mine")
         assert store.runs() == []
 
     def test_a_queue_is_no_place_for_a_launch_now(self, store: Store) -> None:
@@ -250,6 +233,7 @@ class TestArguments:
 
 
 class TestCallersValues:
+    @proves("launch.config")
     def test_are_never_changed(self) -> None:
         config = cell("pass", overrides={"run_config": {"a": {"b": 1}}}, docker={})
         resource_args = {"local-process": {"nice": 1}}
@@ -279,6 +263,20 @@ class TestCallersValues:
 
 
 class TestQueued:
+    @proves(
+        "launch_add.config",
+        "launch_add.project",
+        "launch_add.entity",
+        "launch_add.queue_name",
+        "launch_add.name",
+        "launch_add.project_queue",
+        "launch_add.resource_args",
+        "launch_add.run_id",
+        "launch_add.sweep_id",
+        "launch_add.author",
+        "launch_add.parameters",
+        "launch_add.entry_point",
+    )
     def test_every_argument_of_launch_add_reaches_the_program(self, agent: Serving) -> None:
         run = launch_add(
             config=cell(TELL, env={"X": "1"}),
@@ -319,6 +317,18 @@ class TestQueued:
         assert (run.id, run.queue_name, run.run.priority) == ("q-1", "default", 0)
         assert run.wait_until_running(timeout=0) == "finished"
 
+    @proves("launch_add.docker_image", "launch_add.entry_point", "launch_add.resource_args")
+    @pytest.mark.docker
+    def test_an_image_is_queued_with_its_command_and_options(self, agent: Serving) -> None:
+        run = launch_add(
+            docker_image=TINY,
+            entry_point=["sh", "-c", "echo $A"],
+            resource_args={"local-container": {"env": {"A": "a b"}}},
+        )
+        assert run.wait_until_finished(timeout=60) == "finished"
+        assert (run.logs(), run.run.resource) == ("a b\n", "local-container")
+
+    @proves("launch_add.priority")
     def test_priorities_decide_the_order_then_submission(self, agent: Serving, gate: Path) -> None:
         first = launch_add(config=cell(BLOCK.format(str(gate))))
         assert first.wait_until_started(timeout=30) == "running"
@@ -331,6 +341,7 @@ class TestQueued:
         assert [asked[n] for n in order] == [0, 0, 1, 2, None, 3]
         assert order[:2] == [3, 5]
 
+    @proves("launch_add.queue_name", "launch_add.resource", "launch_add.resource_args")
     def test_a_queue_gives_its_items_a_resource_and_options(self, store: Store) -> None:
         Api().create_run_queue(
             "cpu", type="local-process", config={"resource_args": {"local-process": {"nice": 4}}}
@@ -403,6 +414,7 @@ class TestQueued:
 
 
 class TestWaiting:
+    @proves("launch.synchronous")
     def test_a_failed_run_raises_with_its_exit_code_and_last_lines(self) -> None:
         body = "for n in range(30): print('line', n)\nraise SystemExit(5)"
         with pytest.raises(ExecutionError) as error:
@@ -415,6 +427,7 @@ class TestWaiting:
         assert error.value.exit_code == 5
         assert isinstance(error.value, LaunchError)
 
+    @proves("launch.synchronous")
     def test_without_waiting_a_failure_is_seen_later(self, gate: Path) -> None:
         run = launch(
             None,
@@ -492,6 +505,7 @@ class TestWaiting:
 
         assert asyncio.run(main()) == ("finished", "finished", 5)
 
+    @proves("launch.run_id")
     def test_a_run_id_is_taken_once(self, store: Store) -> None:
         launch(None, config=cell("print(1)", run_id="mine"))
         with pytest.raises(SpecError) as error:

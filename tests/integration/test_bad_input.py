@@ -255,7 +255,8 @@ class TestValues:
             ({"docker_image": "a", "job": "b"}, "Exactly one of job and docker_image can be"),
             ({"docker_image": 3}, "docker.docker_image: "),
             ({"docker_image": "a", "config": "x"}, "config takes a mapping, not a str."),
-            ({"docker_image": "a", "config": {"nmae": 1}}, "Did you mean 'name'?"),
+            ({"docker_image": "a", "config": {"git": {"vers": 1}}}, "Did you mean 'version'?"),
+            ({"docker_image": "a", "config": {"_wandb_api_key": "x"}}, "has an API key in it"),
             ({"docker_image": "a", "config": {"name": object()}}, "a value that is no JSON: "),
             ({"docker_image": "a", "config": {"docker": 1}}, "docker: "),
             ({"docker_image": "a", "config": {"overrides": {"args": "x"}}}, "overrides.args: "),
@@ -466,7 +467,7 @@ class TestStores:
         if damage == "newer":
             assert message == (
                 f"The store {path} was made by a newer jupyter_launch (schema 99, this one knows "
-                "2).\nUpgrade: pip install -U jupyter_launch"
+                "3).\nUpgrade: pip install -U jupyter_launch"
             )
             return
         assert message.startswith(f"The store {path} is damaged")

@@ -24,6 +24,7 @@ from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from tests.conftest import TINY
+from tests.proofs import proves
 
 COMMAND = [sys.executable, "-m", "jupyter_launch"]
 VERBS = ["run", "add", "agent", "list", "logs", "attach", "stop", "show"]
@@ -215,6 +216,7 @@ class TestRun:
         assert record["state"] == "finished"
         assert output("logs", record["id"], "--store", other) == "args []\n"
 
+    @proves("--secret")
     def test_a_secret_is_taken_from_the_environment(self, store: Store) -> None:
         Path("s.py").write_text("import os; print(len(os.environ['TOKEN']))")
         done = call("run", "s.py", *HERE, "--secret", "TOKEN", TOKEN="x" * 40)
@@ -357,6 +359,7 @@ class TestStop:
         os.kill(keeper(store, blocked), signal.SIGKILL)
         assert output("stop", blocked) == f"{blocked} stopped\n"
 
+    @proves("--grace")
     def test_a_program_that_ignores_the_request_is_killed_after_its_grace(
         self, store: Store
     ) -> None:
@@ -420,7 +423,8 @@ class TestMistakes:
             (["run", "-d", "x", "-E", "sh -c 'a"], "--entry-point: No closing quotation"),
             (["run", "-d", "x", "--run-id", "../x"], "run_id: a run id is 1 to 64 letters"),
             (["run", "-d", "x", "-q", "gpu"], "'gpu'"),
-            (["run", "-u", "https://x/y.git"], "The argument 'uri' is not supported yet."),
+            (["run", "-u", "https://me:pw@x/y.git"], "credential"),
+            (["run", "-j", "trian"], "names no project"),
             (["run", "a.py", "b.py"], "Arguments of the program go after --"),
             (["add", "-d", "x", "-q", "gpu"], "There is no queue 'gpu' of 'me'. Queues: none yet."),
             (["attach", "nope"], "There is no run 'nope' in sqlite:"),

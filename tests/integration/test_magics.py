@@ -15,6 +15,7 @@ from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from tests.conftest import PYTHON, TINY
 from tests.kernels import Kernel, kernel
+from tests.proofs import proves
 
 CARD = "application/vnd.jupyter-launch.run.v1+json"
 SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
@@ -111,6 +112,7 @@ def test_interrupting_a_waiting_cell_stops_the_run(live: Kernel, store: Store) -
     assert store.get(runs[0].id).state is State.STOPPED
 
 
+@proves("--config")
 def test_the_run_config_reaches_the_program(headless: Kernel) -> None:
     Path("more.yaml").write_text("lr: 9\nlayers: [1, 2]\n")
     headless.run("mine = {'lr': 0.5, 'name': 'x'}")
@@ -126,6 +128,7 @@ def test_the_run_config_reaches_the_program(headless: Kernel) -> None:
     assert config("""-c '{"a": {"b": null}}'""") == {"a": {"b": None}}
 
 
+@proves("--secret")
 def test_a_secret_reaches_the_program_and_nothing_else(
     headless: Kernel, store: Store, tmp_path: Path
 ) -> None:
@@ -216,13 +219,13 @@ def test_help_shows_every_option(headless: Kernel) -> None:
         ("-d x --set lr", "--set takes NAME=VALUE, not 'lr'."),
         ("-d x -P soon", "--priority takes critical, high, medium, low (or 0 to 3), not 'soon'."),
         ("-d 'x", "%launch: No closing quotation"),
-        ("-u https://x/y.git", "The argument 'uri' is not supported yet.\nClone it"),
-        ("-j e/p/n:v1", "The argument 'job' is not supported yet."),
-        ("-d x --requirements numpy", "The argument 'requirements' is not supported yet."),
-        (
-            "-d x -q gpu",
-            "A launch now takes no queue ('gpu').\nTo put it on a queue: launch_add, %launch_add",
-        ),
+        ("-u nowhere/at/all", "nowhere/at/all"),
+        ("-j e/p/n:v1", "There is no job 'e/p/n'."),
+        ("-d x --requirements 'numpy=1'", "numpy=1"),
+        ("-d x --requirements numpy -r local-process", "requirements needs a container, and"),
+        ("-d x --build", "build has no effect on an image that is launched as it is."),
+        ("-d x -q gpu", "A launch now takes no queue ('gpu'): it waits for nobody.\nTo put it on"),
+        ("-d x -v n=1", "A launch now takes no template variables ({'n': 1}): it waits for"),
         ("-d x --run-id a/b", "run_id: a run id is 1 to 64 letters"),
         ("-d x -R '{memory: 2g}'", "resource_args.memory"),
     ],
@@ -310,6 +313,7 @@ def test_key_like_literals_warn_and_are_nowhere_shown(headless: Kernel, store: S
         assert key not in shown
 
 
+@proves("--env")
 def test_text_of_every_kind_arrives_verbatim(headless: Kernel) -> None:
     odd = 'a\'b "c" ; $(id) `id` \\n {x} | & > <'
     headless.run(f"odd = {odd!r}\nnested = {{'k;$(id)': odd}}")

@@ -68,6 +68,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "list": st.lists(NAMES, min_size=1, max_size=3),
     "number": st.floats(0, 1e300) | st.integers(0, 99).map(float),
     "priority": st.integers(0, 3),
+    "flag": st.just(True),
 }
 OWN = {
     "overrides.args": WORDS,
@@ -80,6 +81,9 @@ OWN = {
     "queue_entity": SOME,
     "overrides.files": PAIRS,
     "docker.user_id": st.integers(0, 9),
+    "python_version": st.just("3.11"),
+    "builder.inherit_pip_config": st.just(True),
+    "launch_kind": JSON.filter(lambda value: value is not None),
 }
 PLACES = {**{path: VALUES[option.read] for path, option, _ in option_table(LaunchSpec)}, **OWN}
 BODIES = (

@@ -33,9 +33,7 @@ from jupyter_launch import (
 )
 from jupyter_launch.backends import AUTO, names
 from jupyter_launch.frontends import cli, options
-from jupyter_launch.option import options as option_table
 from jupyter_launch.runs import Queue, Run, new_id
-from jupyter_launch.sources import refuse_unsupported
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import FIRST_QUEUE, Agent, Store
 from tests.conftest import TINY
@@ -243,29 +241,7 @@ def option_row(action: Action) -> list[str]:
         many = " ..." if action.nargs == "+" else ""
         flags[-1] += f" {action.metavar}{many}"
     text = str(action.help)
-    given = {path: option for path, option, _ in option_table(LaunchSpec)}
-    if action.dest in given and refused(action.dest, given[action.dest].read):
-        text += " (not yet)"
     return [", ".join(f"`{flag}`" for flag in flags or [action.dest.upper()]), text]
-
-
-def refused(path: str, read: str) -> bool:
-    """Say whether launches refuse an option, by giving it."""
-    samples: dict[str, Any] = {"pairs": {"a": 1}, "strings": {"a": "1"}, "mapping": {"a": {}}}
-    samples |= {"list": ["a"], "words": ["a"], "number": 1.0, "priority": 1}
-    data: dict[str, Any] = {}
-    *parents, last = path.split(".")
-    target = data
-    for parent in parents:
-        target = target.setdefault(parent, {})
-    target[last] = samples.get(read, "a")
-    if path not in {"uri", "job"}:
-        data.setdefault("docker", {}).setdefault("docker_image", "any")
-    try:
-        refuse_unsupported(LaunchSpec.from_dict(data))
-    except Unsupported:
-        return True
-    return False
 
 
 def test_options_are_those_of_the_parser() -> None:
@@ -280,7 +256,7 @@ def test_resources_are_those_there_are() -> None:
 def test_verbs_are_those_of_the_command_line() -> None:
     verbs = re.search(r"`jupyter launch ([\w|]+)`", README)
     assert verbs is not None
-    assert set(verbs[1].split("|")) == {*cli._SUBMITS, *cli._VERBS, "queue"}
+    assert set(verbs[1].split("|")) == {*cli._SUBMITS, *cli._VERBS, "queue", "job"}
 
 
 def test_settings_are_those_that_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,12 +311,6 @@ def test_dependencies_are_those_of_the_package() -> None:
 # -- W&B's arguments --------------------------------------------------------------------------
 
 SAMPLES: dict[str, Any] = {
-    "uri": "https://example.org/code.git",
-    "job": "me/weather/train:latest",
-    "version": "main",
-    "build": True,
-    "repository": "registry.example.org",
-    "template_variables": {"gpus": 1},
     "docker_image": "other",
     "entry_point": ["true", "x"],
     "config": {"overrides": {"args": ["x"]}},
@@ -356,7 +326,6 @@ SAMPLES: dict[str, Any] = {
     "author": "me",
     "sweep_id": "s1",
 }
-ARGUMENTS = {quoted(row[0])[0]: row[1] for row in table("W&B's argument")}
 PLAIN: dict[str, Any] = {
     "docker_image": "any",
     "entry_point": ["true"],
@@ -364,20 +333,13 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def test_arguments_are_those_of_the_signatures() -> None:
-    assert set(ARGUMENTS) == {
-        *inspect.signature(launch).parameters,
-        *inspect.signature(launch_add).parameters,
-    }
-
-
-def arguments(*, refused: bool) -> list[Any]:
-    """Give every function with each of its arguments that the README says is refused, or is not."""
+def arguments() -> list[Any]:
+    """Give every function with each of its arguments that can be tried without more."""
     return [
         pytest.param(function, name, id=f"{function.__name__}-{name}")
         for function in (launch, launch_add)
         for name in inspect.signature(function).parameters
-        if name in SAMPLES and ("refused" in ARGUMENTS[name]) == refused
+        if name in SAMPLES
     ]
 
 
@@ -394,20 +356,7 @@ def served(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize(("function", "name"), arguments(refused=True))
-def test_refused_arguments_are_refused_by_name(
-    function: Callable[..., Any], name: str, store: Store
-) -> None:
-    given = {**PLAIN, name: SAMPLES[name]}
-    if name in {"uri", "job"}:
-        del given["docker_image"], given["entry_point"]
-    with pytest.raises(Unsupported, match=f"'{name}'"):
-        call(function, given)
-    assert store.runs() == []
-
-
-@pytest.mark.usefixtures("served")
-@pytest.mark.parametrize(("function", "name"), arguments(refused=False))
+@pytest.mark.parametrize(("function", "name"), arguments())
 def test_other_arguments_have_an_effect(function: Callable[..., Any], name: str) -> None:
     without = {key: value for key, value in PLAIN.items() if key != name}
     found = call(function, {**PLAIN, name: SAMPLES[name]}).run.spec.to_json()

@@ -155,9 +155,17 @@ def test_what_is_the_kernels_stays_behind() -> None:
         "WANDB_MODE": "offline",
         "WANDB_RUN_ID": "of-the-kernel",
         "WANDB_NOTEBOOK_NAME": "x",
+        "WANDB_CONFIG": '{"of": "the kernel"}',
+        "WANDB_CONFIG_0": '{"of": "the kernel"}',
+        "WANDB_ARTIFACTS": "{}",
+        "WANDB_SWEEP_ID": "x",
+        "WANDB_LAUNCH": "True",
+        "WANDB_LAUNCH_FILE_OVERRIDES_0": "{}",
+        "WANDB_LAUNCH_QUEUE_NAME": "x",
         "JUPYTER_LAUNCH_STORE": "sqlite:///x",
     }
     users = {"HOME": "/home/ann", "CUDA_VISIBLE_DEVICES": "0", "WANDB_ENTITY": "ann", "EMPTY": ""}
+    users |= {"WANDB_CONFIG_DIR": "/etc/wandb", "WANDB_ARTIFACTS_DIR": "/a"}
     kept = of_this_host({**kernels, **users, "PATH": "/usr/bin"}, "/venv/bin/python")
     assert kept == {**users, "PATH": f"/venv/bin{os.pathsep}/usr/bin"}
 

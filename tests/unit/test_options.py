@@ -92,7 +92,8 @@ def test_every_option_of_the_table_is_in_the_help() -> None:
     shown = " ".join(parser("%launch", "Launch.").format_help().split())
     for _, option, explained in options(LaunchSpec):
         assert option.flags[0] in shown
-        assert f"{option.flags[-1]} {option.metavar}" in shown
+        value = "" if option.read == "flag" else f" {option.metavar}"
+        assert f"{option.flags[-1]}{value}" in shown
         assert explained in shown
     own = ["--set KEY=VALUE", "--include PATH", "--spec", "--wait, --no-wait", "--out NAME"]
     assert all(flag in shown for flag in [*own, "--dry-run", "-h, --help"])
@@ -108,6 +109,7 @@ def test_every_option_of_the_table_reaches_its_field() -> None:
         "list": ("a b", ["a", "b"]),
         "number": ("2.5", 2.5),
         "priority": ("high", 1),
+        "flag": ("", True),
     }
     for path, option, _ in options(LaunchSpec):
         typed, value = given_for[option.read]

@@ -115,8 +115,8 @@ def test_include_needs_code_that_it_goes_with() -> None:
     [
         ("- a", "The cell must be a mapping of names to values, and is a list."),
         ("a: [", "The cell is no YAML or JSON: "),
-        ("nmae: x", "The launch spec has no field 'nmae'.\nDid you mean 'name'?"),
-        ("priority: high", "priority: Input should be a valid integer."),
+        ("git: {vesion: x}", "The launch spec has no field 'git.vesion'.\nDid you mean 'version'?"),
+        ("priority: high", "priority: must be a whole number, and is of type str."),
         (None, "The cell must be a mapping of names to values, and is a NoneType."),
     ],
 )

@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_launch import sources
-from jupyter_launch.errors import SpecError, StoreError, Unsupported
+from jupyter_launch.errors import SpecError, StoreError
 from jupyter_launch.program import Program
-from jupyter_launch.sources import snapshot
+from jupyter_launch.report import Silent
 from jupyter_launch.sources.base import InMemory
 from jupyter_launch.sources.code import PYTHON, from_cell, from_path
-from jupyter_launch.spec import LaunchSpec, Source
+from jupyter_launch.spec import LaunchSpec
+from jupyter_launch.spec_parts import Source
 from jupyter_launch.stores.base import Store
 
 SLIM = f"python:{sys.version_info[0]}.{sys.version_info[1]}-slim"
@@ -43,7 +44,7 @@ def unpacked(archive: bytes | None) -> dict[str, bytes]:
 
 
 def program(source: Source, keep: InMemory, **fields: Any) -> Program:
-    return sources.program(LaunchSpec(source=source).evolve(**fields), keep)
+    return sources.program(LaunchSpec(source=source).evolve(**fields), keep, Silent())
 
 
 def from_body(body: str, *include: str, **fields: Any) -> Program:
@@ -193,50 +194,13 @@ def test_a_snapshot_is_what_was_submitted_not_what_is_there_later(store: Store) 
     write("main.py", "print(1)")
     spec = LaunchSpec(source=from_path("main.py", (), store))
     write("main.py", "print(2)")
-    assert unpacked(sources.program(spec, store).archive) == {"main.py": b"print(1)"}
+    assert unpacked(sources.program(spec, store, Silent()).archive) == {"main.py": b"print(1)"}
 
 
 def test_a_snapshot_that_is_gone_says_so(store: Store) -> None:
     spec = LaunchSpec(source=Source(kind="path", main="main.py", snapshot="0" * 64))
     with pytest.raises(StoreError, match="The stored files 000000000000 are gone"):
-        sources.program(spec, store)
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_link_out_of_the_folder_is_refused(kind: str) -> None:
-    write("code/main.py")
-    target = write("secret.txt", "s3cret") if kind == "file" else write("other/x").parent
-    link = Path("code/link")
-    link.symlink_to(target.resolve())
-    with pytest.raises(SpecError) as failure:
-        from_text("code")
-    assert str(failure.value) == (
-        f"code/link is a link to {target.resolve()}, outside of code.\n"
-        "Copy the file into the folder, or bring it with --include."
-    )
-
-
-def test_links_within_the_folder_are_followed_and_dead_ones_left_out() -> None:
-    write("code/main.py", "print(1)")
-    Path("code/again.py").symlink_to("main.py")
-    Path("code/dead").symlink_to("nothing")
-    assert unpacked(from_text("code").archive) == {
-        "main.py": b"print(1)",
-        "again.py": b"print(1)",
-    }
-
-
-def test_too_much_is_refused_with_the_largest_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "LIMIT_BYTES", 3_000_000)
-    for name, size in {"main.py": 10, "small": 1_000_000, "big": 3_000_000}.items():
-        write(f"code/{name}", "x" * size)
-    with pytest.raises(SpecError) as failure:
-        from_text("code")
-    assert str(failure.value) == (
-        "The files are 4 MB together, over the limit of 3 MB. "
-        "The largest: big (3 MB), small (1 MB), main.py (0 MB).\n"
-        "Move data out of the folder, and reach it through a volume or by its address."
-    )
+        sources.program(spec, store, Silent())
 
 
 # -- images, and what is not there yet ---------------------------------------------------------
@@ -244,36 +208,32 @@ def test_too_much_is_refused_with_the_largest_named(monkeypatch: pytest.MonkeyPa
 
 def test_an_image_is_foreign_code_with_its_own_command() -> None:
     spec = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, "overrides": {"args": ["a"]}})
-    made = sources.program(spec, InMemory())
+    made = sources.program(spec, InMemory(), Silent())
     assert made == Program(image="tiny", args=("a",), foreign=True)
 
 
 @pytest.mark.parametrize(
     ("field", "named"),
     [
-        ({"uri": "https://host/x.git"}, "uri"),
-        ({"job": "e/p/n:v1"}, "job"),
-        ({"build": True}, "build"),
         ({"git": {"version": "main"}}, "version"),
         ({"git": {"repo": "x"}}, "version"),
+        ({"build": True}, "build"),
         ({"registry": {"url": "x"}}, "repository"),
-        ({"requirements": ["numpy"]}, "requirements"),
-        ({"template_variables": {"x": 1}}, "template_variables"),
-        ({"builder": {"x": 1}}, "builder"),
+        ({"builder": {"destination": "x"}}, "repository"),
         ({"python_version": "3.12"}, "python_version"),
-        ({"docker": {"docker_image": "tiny", "user_id": 5}}, "docker.user_id"),
-        ({"overrides": {"dockerfile": "x"}}, "overrides.dockerfile"),
-        ({"overrides": {"working_dir": "x"}}, "overrides.working_dir"),
+        ({"overrides": {"dockerfile": "x"}}, "dockerfile"),
+        ({"overrides": {"working_dir": "x"}}, "working_dir"),
     ],
 )
-def test_what_has_no_effect_yet_is_refused_by_name(field: dict[str, Any], named: str) -> None:
-    source = {} if {"uri", "job"} & set(field) else {"docker": {"docker_image": "tiny"}}
-    with pytest.raises(Unsupported) as failure:
-        sources.refuse_unsupported(LaunchSpec.from_dict({**source, **field}))
-    assert failure.value.message == f"The argument {named!r} is not supported yet."
+def test_what_has_no_effect_on_an_image_is_refused_by_name(
+    field: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(SpecError) as failure:
+        sources.check(LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, **field}))
+    assert failure.value.field == named
     assert failure.value.hint
 
 
 def test_a_spec_without_a_source_is_refused() -> None:
     with pytest.raises(SpecError, match="There is nothing to launch"):
-        sources.program(LaunchSpec(), InMemory())
+        sources.program(LaunchSpec(), InMemory(), Silent())

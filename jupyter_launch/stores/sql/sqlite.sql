@@ -53,12 +53,51 @@ CREATE TABLE agents (
     heartbeat REAL NOT NULL,
     status TEXT NOT NULL
 );
-PRAGMA user_version = 2;
+CREATE TABLE jobs (
+    entity TEXT NOT NULL,
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created REAL NOT NULL,
+    digest TEXT NOT NULL,
+    content TEXT,
+    PRIMARY KEY (entity, project, name, version)
+) WITHOUT ROWID;
+CREATE TABLE job_aliases (
+    entity TEXT NOT NULL,
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (entity, project, name, alias)
+) WITHOUT ROWID;
+PRAGMA user_version = 3;
 
 -- name: upgrade_1
 ALTER TABLE runs ADD COLUMN kill_requested INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL;
 PRAGMA user_version = 2;
+
+-- name: upgrade_2
+CREATE TABLE jobs (
+    entity TEXT NOT NULL,
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created REAL NOT NULL,
+    digest TEXT NOT NULL,
+    content TEXT,
+    PRIMARY KEY (entity, project, name, version)
+) WITHOUT ROWID;
+CREATE TABLE job_aliases (
+    entity TEXT NOT NULL,
+    project TEXT NOT NULL,
+    name TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (entity, project, name, alias)
+) WITHOUT ROWID;
+PRAGMA user_version = 3;
 
 -- name: insert_run
 INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
@@ -104,7 +143,7 @@ SELECT owner FROM runs WHERE id = :id;
 -- name: move
 UPDATE runs SET state = :state, reason = :reason, started = coalesce(started, :started),
     ended = :ended, exit_code = coalesce(:exit_code, exit_code), handle = coalesce(:handle, handle),
-    resource = coalesce(:resource, resource),
+    resource = coalesce(:resource, resource), spec_json = coalesce(:spec_json, spec_json),
     owner = CASE WHEN :held THEN owner END,
     lease_until = CASE WHEN :held THEN lease_until END
 WHERE id = :id RETURNING *;
@@ -178,3 +217,64 @@ DELETE FROM agents WHERE id = :id;
 
 -- name: agents
 SELECT * FROM agents ORDER BY started;
+
+-- A deleted version keeps its row, without content: its number is never given again.
+
+-- name: newest_job
+SELECT * FROM jobs
+WHERE entity = :entity AND project = :project AND name = :name
+  AND version = (SELECT max(version) FROM jobs
+                 WHERE entity = :entity AND project = :project AND name = :name)
+  AND content IS NOT NULL;
+
+-- name: insert_job
+INSERT INTO jobs (entity, project, name, version, created, digest, content)
+SELECT :entity, :project, :name, coalesce(max(version) + 1, 0), :now, :digest, :content
+FROM jobs WHERE entity = :entity AND project = :project AND name = :name;
+
+-- name: point_alias
+INSERT INTO job_aliases (entity, project, name, alias, version)
+SELECT :entity, :project, :name, :alias, max(version)
+FROM jobs WHERE entity = :entity AND project = :project AND name = :name
+ON CONFLICT (entity, project, name, alias) DO UPDATE SET version = excluded.version;
+
+-- name: point_latest
+INSERT INTO job_aliases (entity, project, name, alias, version)
+SELECT :entity, :project, :name, 'latest', max(version)
+FROM jobs
+WHERE entity = :entity AND project = :project AND name = :name AND content IS NOT NULL
+HAVING max(version) IS NOT NULL
+ON CONFLICT (entity, project, name, alias) DO UPDATE SET version = excluded.version;
+
+-- name: job_version
+SELECT * FROM jobs
+WHERE entity = :entity AND project = :project AND name = :name AND version = :version
+  AND content IS NOT NULL;
+
+-- name: job_alias
+SELECT jobs.* FROM jobs JOIN job_aliases USING (entity, project, name, version)
+WHERE entity = :entity AND project = :project AND name = :name AND alias = :alias
+  AND content IS NOT NULL;
+
+-- name: aliases
+SELECT alias FROM job_aliases
+WHERE entity = :entity AND project = :project AND name = :name AND version = :version
+ORDER BY alias != 'latest', alias;
+
+-- name: jobs
+SELECT * FROM jobs
+WHERE content IS NOT NULL AND (:entity IS NULL OR entity = :entity)
+  AND (:project IS NULL OR project = :project)
+ORDER BY entity, project, name, version DESC;
+
+-- name: runs_of_job
+SELECT id FROM runs
+WHERE ended IS NULL AND json_extract(spec_json, '$.job') = :ref ORDER BY seq;
+
+-- name: delete_aliases
+DELETE FROM job_aliases
+WHERE entity = :entity AND project = :project AND name = :name AND version = :version;
+
+-- name: delete_job
+UPDATE jobs SET content = NULL
+WHERE entity = :entity AND project = :project AND name = :name AND version = :version;

@@ -1,0 +1,47 @@
+"""What every builder is given."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DOCKERFILE = ".jupyter-launch.Dockerfile"
+"""What the Dockerfile is called in the context, where it displaces nothing of the user's."""
+
+LABEL = "jupyter_launch.built"
+"""On every image that is built here: ``docker image prune -a --filter label=...`` finds them."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """An image to be built now.
+
+    Parameters
+    ----------
+    tag : str
+        Its name.
+    context : bytes
+        A tar archive with everything, the Dockerfile too.
+    platform : str, optional
+        Such as ``linux/amd64``.
+    secrets : mapping of str to bytes
+        Files that instructions may mount while they run.
+    """
+
+    tag: str
+    context: bytes
+    platform: str | None = None
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def with_dockerfile(context: bytes | None, text: str) -> bytes:
+    """Add the Dockerfile to a context."""
+    out = io.BytesIO(context or b"")
+    with tarfile.open(fileobj=out, mode="a" if context else "w") as tar:
+        data = text.encode()
+        entry = tarfile.TarInfo(DOCKERFILE)
+        entry.size, entry.mode = len(data), 0o644
+        tar.addfile(entry, io.BytesIO(data))
+    return out.getvalue()

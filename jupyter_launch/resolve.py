@@ -1,0 +1,218 @@
+"""Resolve: what was asked for becomes a spec that means the same tomorrow, or is refused.
+
+Branches become commits, aliases of jobs become versions, files of requirements become their lines,
+before anything is recorded: so that launching a recorded spec again runs the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import backends, sources
+from .builds.recipes import refuse_images
+from .builds.requirements import read_requirements
+from .config import setting
+from .environment import with_secrets
+from .errors import SpecError
+from .job import Job, JobName, parse_ref
+from .report import Silent
+from .runs import Queue
+from .sources import git, repository
+from .sources.base import Snapshots
+from .sources.code import from_path
+from .spec import LaunchSpec
+from .spec_parts import Overrides
+from .stores.base import Store
+from .templates import template_values
+from .validation import check_schema
+
+
+def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec, list[str]]:
+    """Pin down and complete a spec, and refuse what cannot work.
+
+    Parameters
+    ----------
+    spec : LaunchSpec
+        As somebody asked for it.
+    store : Store
+        Where jobs and queues are.
+    keep : Snapshots
+        Where files are kept that only this machine has.
+
+    Returns
+    -------
+    tuple
+        The spec to record, and what the user must be told.
+
+    Raises
+    ------
+    SpecError, Unsupported
+        Naming the field that is wrong.
+    """
+    notices = _strangers(spec)
+    spec = _with_owner(spec)
+    _ = spec.kind  # raises unless there is exactly one source
+    if spec.uri is not None and _is_folder(spec.uri):
+        spec = spec.evolve(uri=None, source=from_path(spec.uri, (), keep))
+    job = _job(spec, store)
+    if job is not None:
+        spec = spec.evolve(job=str(job.ref))
+        check_schema(spec.overrides.run_config, job.inputs, f"the inputs of the job {job.ref}")
+    whole = job.launched(spec) if job else spec
+    if spec.uri is not None or (job and spec.git.version):
+        spec, more = _pinned(spec, whole, keep)
+        notices += more
+        whole = job.launched(spec) if job else spec
+    if spec.requirements:
+        spec = spec.evolve(requirements=read_requirements(spec.requirements))
+        whole = job.launched(spec) if job else spec
+    sources.check(whole)
+    _check_place(spec)
+    with_secrets(whole, os.environ)
+    return spec, notices
+
+
+def queue_of(spec: LaunchSpec) -> Queue:
+    """Name the queue a spec goes to."""
+    owner = spec.queue_entity or spec.entity or setting("entity").value
+    name = setting("queue", given=spec.queue).value
+    assert owner is not None
+    assert name is not None
+    return Queue(owner, name)
+
+
+def with_template(spec: LaunchSpec, store: Store, queue: Queue) -> LaunchSpec:
+    """Complete the values for a queue's template variables.
+
+    Raises
+    ------
+    QueueNotFound
+    SpecError
+        Naming a variable whose value is missing, unknown or not allowed.
+    """
+    store.ensure_queue(queue)
+    variables = store.queue_config(queue)[1].get("template_variables", {})
+    return spec.evolve(template_variables=template_values(variables, spec.template_variables))
+
+
+def _strangers(spec: LaunchSpec) -> list[str]:
+    if not spec.unknown:
+        return []
+    known = {name: name for name in LaunchSpec.model_fields}
+    known |= {name: f"overrides.{name}" for name in Overrides.model_fields}
+    told = []
+    for name in spec.unknown:
+        close = difflib.get_close_matches(name, known, n=1)
+        told.append(f"{name} (did you mean {known[close[0]]}?)" if close else name)
+    return [f"Nobody here knows these fields of the launch spec, which are kept: {', '.join(told)}"]
+
+
+def _with_owner(spec: LaunchSpec) -> LaunchSpec:
+    defaults = {
+        name: setting(name).value for name in ("entity", "project") if getattr(spec, name) is None
+    }
+    return spec.evolve(**{name: value for name, value in defaults.items() if value})
+
+
+def _job(spec: LaunchSpec, store: Store) -> Job | None:
+    if spec.job is None:
+        return None
+    return find_job(store, spec.job, spec.entity, spec.project)
+
+
+def find_job(store: Store, text: str, entity: str | None, project: str | None) -> Job:
+    """Find the version of a job that a reference means.
+
+    Parameters
+    ----------
+    store : Store
+        Where jobs are.
+    text : str
+        ``entity/project/name:alias``, or a part of it.
+    entity, project : str, optional
+        What is filled in.
+
+    Raises
+    ------
+    SpecError
+        With the names that come nearest, when there is none.
+    """
+    ref = parse_ref(text, entity, project)
+    job = store.find_job(ref)
+    if job is not None:
+        return job
+    versions = [other for other in store.jobs() if other.name == ref.job]
+    if versions:
+        known = [f"v{version.version}" for version in versions]
+        known += [alias for version in versions for alias in version.aliases]
+        raise SpecError(
+            f"The job {ref.job} has no version {ref.alias!r}.",
+            hint=f"It has: {', '.join(known)}.",
+            field="job",
+        )
+    raise SpecError(f"There is no job {str(ref.job)!r}.", hint=_near(store, ref.job), field="job")
+
+
+def _near(store: Store, wanted: JobName) -> str:
+    names = {str(job.name): job.name for job in store.jobs()}
+    close = difflib.get_close_matches(str(wanted), names, n=3)
+    close += [full for full, name in names.items() if name.name == wanted.name]
+    if close:
+        return f"Did you mean {' or '.join(repr(name) for name in dict.fromkeys(close))}?"
+    if names:
+        return "There are: " + ", ".join(sorted(names)[:10])
+    return "Make one: jupyter launch job create code FOLDER -n NAME"
+
+
+def _pinned(
+    spec: LaunchSpec, whole: LaunchSpec, keep: Snapshots
+) -> tuple[LaunchSpec, Sequence[str]]:
+    """Replace what names a commit by the commit, and take along what only this machine has."""
+    uri = whole.uri
+    if uri is None:
+        raise SpecError(
+            f"The job {spec.job} is not of a git repository: it has no version "
+            f"{spec.git.version!r}.",
+            hint="Its own versions are named behind a colon, such as name:v2.",
+            field="version",
+        )
+    if repository.kept(spec.git):
+        return spec, ()  # launched again: the files are here
+    found = git.resolve(uri, whole.git.version, whole.git.token)
+    pinned: dict[str, Any] = {"version": found.commit, "ref": found.ref or _ref(whole, found)}
+    if found.local:
+        files = git.archive(uri, found.commit, ref=found.ref, report=Silent())
+        pinned["snapshot"] = repository.keep(found.commit, files, keep)
+    given = {**spec.git.model_dump(exclude_none=True), **pinned}
+    changes: dict[str, Any] = {"git": {name: item for name, item in given.items() if item}}
+    if spec.uri is not None:
+        changes["uri"] = found.uri
+    return spec.evolve(**changes), found.notices
+
+
+def _ref(spec: LaunchSpec, found: git.Resolved) -> str | None:
+    """Keep what a commit was called when it was pinned before."""
+    return spec.git.ref if spec.git.version == found.commit else None
+
+
+def _check_place(spec: LaunchSpec) -> None:
+    if spec.resource and spec.resource != backends.AUTO:
+        backends.check_name(spec.resource)
+        place = backends.backend(spec.resource)
+        if place.inherits:
+            refuse_images(spec, place.name)
+    for name, given in spec.resource_args.items():
+        backends.backend(name).check(_without_builder(given))
+
+
+def _without_builder(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name != "builder"}
+
+
+def _is_folder(uri: str) -> bool:
+    """Say whether a uri is a folder or script of this machine that is no git repository."""
+    return Path(uri).expanduser().exists() and not git.is_repository(uri)
