@@ -40,6 +40,7 @@ from . import (
     page,
     painted,
     queue,
+    rebuild,
     snapshot,
     steady,
     submits,
@@ -53,6 +54,7 @@ MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "queue": queue.rows,
     "submits": submits.rows,
     "snapshot": snapshot.rows,
+    "rebuild": rebuild.rows,
     "painted": painted.rows,
     "steady": steady.rows,
     "many_cards": many_cards.rows,
@@ -62,7 +64,7 @@ MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "flood": flood.rows,
     "lines": lines.rows,  # last: its megabytes keep the disk busy for a while
 }
-NEED_ENGINE = {"first_line", "lines", "painted", "steady", "many_cards", "flood"}
+NEED_ENGINE = {"first_line", "rebuild", "lines", "painted", "steady", "many_cards", "flood"}
 NEED_PAGE = {"painted", "steady", "many_cards", "opening", "front_end", "flood"}
 BROKEN = (
     LaunchError,

@@ -22,6 +22,7 @@ from .measure import Peak, Row, in_turns
 FILES, FILE_BYTES, FOLDERS = 1000, 100_000, 20
 FIRST_BAR, UNCHANGED_BAR = 1.5, 0.3
 MEMORY_BAR_MB = 16
+TIMES = 15
 WHAT = f"snapshot of {FILES:,} files, {FILES * FILE_BYTES / 1e6:.0f} MB"
 
 
@@ -40,6 +41,7 @@ def rows(folder: Path) -> list[Row]:
         lambda: _tar(code, folder / "code.tar", synced=True),
         lambda: _ms(lambda: from_path(str(code), (), kept)),
         lambda: _tar(code, folder / "code.tar", synced=False),
+        times=TIMES,
     )
     peak = Peak()
     _first(code, folder / "new")

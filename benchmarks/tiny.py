@@ -55,6 +55,10 @@ class Warm:
                 "overrides": {"entry_point": list(command)},
             }
         )
+        return self.seconds_of(spec, until)
+
+    def seconds_of(self, spec: LaunchSpec, until: Callable[[Store, str], bool]) -> float:
+        """Do the same for a spec, which names its run's id."""
         self._free.clear()
         seconds = seconds_until(
             self.store, str(spec.run_id), until, lambda: self._launcher.launch(spec)

@@ -18,7 +18,9 @@ from jupyter_core.paths import jupyter_data_dir
 from .errors import ConfigError
 
 PROJECT_FILE = ".jupyter-launch.yaml"
-NAMES = ("entity", "project", "queue", "resource", "image", "store")
+NAMES = (
+    "entity", "project", "queue", "resource", "image", "store", "build.inherit_pip_config",
+)  # fmt: skip
 _WANDB = {"entity": "WANDB_ENTITY", "project": "WANDB_PROJECT"}
 
 
@@ -49,7 +51,8 @@ def setting(name: str, **given: str | None) -> Setting:
     for origin, value in given.items():
         if value:
             return Setting(value, origin)
-    variables = [f"JUPYTER_LAUNCH_{name.upper()}", _WANDB.get(name, "")]
+    own = f"JUPYTER_LAUNCH_{name.upper().replace('.', '_')}"
+    variables = [own, _WANDB.get(name, "")]
     if value := os.environ.get(variables[0]):
         return Setting(value, variables[0])
     path, project = project_file()
@@ -69,6 +72,11 @@ def _default(name: str) -> str | None:
         except (KeyError, OSError):  # a user id without a name, as in some containers
             return f"uid{os.getuid()}"
     return {"queue": "default", "resource": "auto"}.get(name)
+
+
+def user_path(text: str) -> Path:
+    """Read a path as people write it: ``~`` is their home, and one of nobody stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib's own raises for such a user
 
 
 def project_file() -> tuple[Path | None, dict[str, Any]]:
@@ -91,6 +99,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The project file {path} cannot be read: {error}.") from error
     if not isinstance(data, dict):
         raise ConfigError(f"The project file {path} must hold names and values.")
+    for name, value in list(data.items()):
+        if isinstance(value, dict):  # build: {inherit_pip_config: true}
+            del data[name]
+            data |= {f"{name}.{inner}": item for inner, item in value.items()}
     unknown = sorted(map(str, set(data) - set(NAMES)))
     if unknown:
         raise ConfigError(

@@ -16,8 +16,8 @@
     │   ├── IllegalTransition
     │   └── LeaseLost
     ├── SourceUnavailable      the code could not be fetched
-    ├── BuildFailed            the image could not be built
-    ├── ExecutionError         the program ran and failed
+    ├── ExecutionError         the run failed
+    │   └── BuildFailed        its image could not be built
     ├── RunStopped             somebody stopped the run
     └── Unsupported            documented elsewhere, not possible here
 """
@@ -116,12 +116,8 @@ class SourceUnavailable(LaunchError):
     """The code could not be fetched from where it is."""
 
 
-class BuildFailed(LaunchError):
-    """The image could not be built."""
-
-
 class ExecutionError(LaunchError):
-    """The program ran and failed.
+    """The run failed.
 
     Parameters
     ----------
@@ -143,6 +139,10 @@ class ExecutionError(LaunchError):
     def __str__(self) -> str:
         tail = "".join(f"\n  | {line}" for line in self.log_tail.splitlines())
         return self.message + tail + (f"\n{self.hint}" if self.hint else "")
+
+
+class BuildFailed(ExecutionError):
+    """The image could not be built."""
 
 
 class RunStopped(LaunchError):

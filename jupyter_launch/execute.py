@@ -87,7 +87,7 @@ def _give_up(store: Store, run: Run, owner: str, error: LaunchError) -> None:
     elif isinstance(error, BackendUnavailable) and run.state in {State.RUNNING, State.STOPPING}:
         store.append_event(run.id, "notice", {"text": f"{reason}\nTrying again."})
     else:
-        store.move(run.id, owner, State.FAILED, Change(reason))
+        store.move(run.id, owner, State.FAILED, Change(reason, type(error).__name__))
 
 
 def _begin(store: Store, run: Run, owner: str, claim: Claim) -> bool:
@@ -102,7 +102,7 @@ def _begin(store: Store, run: Run, owner: str, claim: Claim) -> bool:
     claim.check()
     launch = (
         _make_job(store, run, content_of(_built(spec, program)))
-        if (run.spec.build or run.spec.job_name or program.built)
+        if run.spec.build or run.spec.job_name or (program.built and not run.spec.job)
         else None
     )
     if launch and run.queue:
@@ -134,7 +134,12 @@ def _built(spec: LaunchSpec, program: Program) -> LaunchSpec:
     left = {"requirements", "builder", "registry", "image_uri"}
     data = {name: value for name, value in spec.to_dict().items() if name not in left}
     data.get("overrides", {}).pop("dockerfile", None)
-    return LaunchSpec.from_dict({**data, "docker": {"docker_image": program.image}})
+    whole: dict[str, Any] = {"docker": {"docker_image": program.image}}
+    whole["builder"] = {"type": "noop"}
+    if program.archive is None:  # the code is in the image
+        data = {name: value for name, value in data.items() if name not in {"source", "uri", "git"}}
+        whole["overrides"] = {"entry_point": list(program.command)}
+    return LaunchSpec.from_dict(merge(data, whole))
 
 
 def _make_job(store: Store, run: Run, content: Mapping[str, Any]) -> str | None:
@@ -142,7 +147,9 @@ def _make_job(store: Store, run: Run, content: Mapping[str, Any]) -> str | None:
     spec = run.spec
     name = JobName(run.entity or "", run.project or NO_PROJECT, spec.job_name or job_name(spec))
     job = store.put_job(name, content, ())
-    store.append_event(run.id, "notice", {"text": f"This is the job {job.ref}."})
+    asked = spec.build or spec.job_name
+    told = {"text": f"This is the job {job.ref}."}
+    store.append_event(run.id, "notice" if asked else "progress", told)
     return launch_of(job, spec).to_json() if spec.build else None
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import ExecutionError, RunStopped
+from .errors import BuildFailed, ExecutionError, RunStopped
 from .states import State
 from .terminal import fold, to_plain
 
@@ -159,6 +159,8 @@ class RunHandle:
         ------
         ExecutionError
             It failed or crashed: why, its exit code, the last lines of its log, what to do.
+        BuildFailed
+            The same, when its image could not be built.
         RunStopped
             It was stopped.
         """
@@ -166,7 +168,8 @@ class RunHandle:
         if run.state is State.STOPPED:
             raise RunStopped(f"Run {run.id} was stopped.")
         if run.state.terminal and run.state is not State.FINISHED:
-            raise ExecutionError(
+            kinds = {event.data.get("error") for event in self.events()}
+            raise (BuildFailed if BuildFailed.__name__ in kinds else ExecutionError)(
                 f"Run {run.id} {run.state}: {run.reason}",
                 hint=f"The whole log: jupyter launch logs {run.id}",
                 exit_code=run.exit_code,

@@ -7,28 +7,33 @@ before anything is recorded: so that launching a recorded spec again runs the sa
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from . import backends, sources
 from .builds.recipes import refuse_images
 from .builds.requirements import read_requirements
-from .config import setting
+from .config import setting, user_path
 from .environment import with_secrets
 from .errors import SpecError
-from .job import Job, JobName, parse_ref
+from .job import NO_PROJECT, Job, JobName, parse_ref
 from .report import Silent
 from .runs import Queue
 from .sources import git, repository
 from .sources.base import Snapshots
 from .sources.code import from_path
-from .spec import LaunchSpec
+from .spec import LaunchSpec, merge
 from .spec_parts import Overrides
 from .stores.base import Store
 from .templates import template_values
 from .validation import check_schema
+
+LIMIT_BYTES = 1_000_000
+"""How large run config and files may be: systems limit a program's whole environment."""
+
+_YES = {"1", "true", "True", "yes", "on"}
 
 
 def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec, list[str]]:
@@ -60,7 +65,8 @@ def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec
         spec = spec.evolve(uri=None, source=from_path(spec.uri, (), keep))
     job = _job(spec, store)
     if job is not None:
-        spec = spec.evolve(job=str(job.ref))
+        token = {"git": {"token": job.spec.git.token}} if job.spec.git.token else {}
+        spec = LaunchSpec.from_dict(merge(token, {**spec.to_dict(), "job": str(job.ref)}))
         check_schema(spec.overrides.run_config, job.inputs, f"the inputs of the job {job.ref}")
     whole = job.launched(spec) if job else spec
     if spec.uri is not None or (job and spec.git.version):
@@ -70,7 +76,11 @@ def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec
     if spec.requirements:
         spec = spec.evolve(requirements=read_requirements(spec.requirements))
         whole = job.launched(spec) if job else spec
+    if setting("build.inherit_pip_config").value in _YES:
+        builder = {**spec.builder.model_dump(exclude_none=True), "inherit_pip_config": True}
+        spec = spec.evolve(builder=builder)
     sources.check(whole)
+    _check_size(spec)
     _check_place(spec)
     with_secrets(whole, os.environ)
     return spec, notices
@@ -141,7 +151,7 @@ def find_job(store: Store, text: str, entity: str | None, project: str | None) -
     SpecError
         With the names that come nearest, when there is none.
     """
-    ref = parse_ref(text, entity, project)
+    ref = parse_ref(text, entity, project or NO_PROJECT)
     job = store.find_job(ref)
     if job is not None:
         return job
@@ -187,6 +197,8 @@ def _pinned(
     if found.local:
         files = git.archive(uri, found.commit, ref=found.ref, report=Silent())
         pinned["snapshot"] = repository.keep(found.commit, files, keep)
+    if whole.git.token:  # an agent must see that it needs it
+        pinned["token"] = whole.git.token
     given = {**spec.git.model_dump(exclude_none=True), **pinned}
     changes: dict[str, Any] = {"git": {name: item for name, item in given.items() if item}}
     if spec.uri is not None:
@@ -197,6 +209,21 @@ def _pinned(
 def _ref(spec: LaunchSpec, found: git.Resolved) -> str | None:
     """Keep what a commit was called when it was pinned before."""
     return spec.git.ref if spec.git.version == found.commit else None
+
+
+def _check_size(spec: LaunchSpec) -> None:
+    given = {
+        "overrides.run_config": spec.overrides.run_config,
+        "overrides.files": spec.overrides.files,
+    }
+    size = sum(len(json.dumps(value)) for value in given.values() if value)
+    if size > LIMIT_BYTES:
+        raise SpecError(
+            f"The run config is {size / 1e6:.1f} MB: more than {LIMIT_BYTES / 1e6:.0f} MB do not "
+            "reach a program through its environment.",
+            hint="Put it into a file, and bring that along: --include FILE",
+            field=max(given, key=lambda name: len(json.dumps(given[name]))),
+        )
 
 
 def _check_place(spec: LaunchSpec) -> None:
@@ -215,4 +242,4 @@ def _without_builder(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_folder(uri: str) -> bool:
     """Say whether a uri is a folder or script of this machine that is no git repository."""
-    return Path(uri).expanduser().exists() and not git.is_repository(uri)
+    return user_path(uri).exists() and not git.is_repository(uri)

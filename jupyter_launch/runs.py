@@ -142,8 +142,8 @@ class Run:
 class Event:
     """Something that happened to a run, numbered from 1 in order.
 
-    Kinds: ``state`` (data: state, reason, exit_code), ``notice`` (text the user must see),
-    ``progress`` (text: what a run that is not running yet is doing).
+    Kinds: ``state`` (data: state, reason, exit_code, and the kind of an error), ``notice`` (text
+    the user must see), ``progress`` (text: what a run that is not running yet is doing).
     """
 
     run_id: str

@@ -200,6 +200,11 @@ class LaunchSpec(Part):
         return tuple(self.model_extra or {})
 
     @property
+    def needed_names(self) -> tuple[str, ...]:
+        """Environment variables that whoever executes it must have: secrets, a token for git."""
+        return (*self.secrets, *([self.git.token] if self.git.token else []))
+
+    @property
     def repository(self) -> str | None:
         """Where a built image is pushed to, if anywhere."""
         return self.registry.url or self.registry.uri or self.builder.destination

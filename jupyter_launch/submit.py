@@ -110,7 +110,7 @@ class Launcher:
         if run.state in OWNED and run.owner and known_dead(run.owner):
             self.keeper.sweep()
         elif run.state is State.PENDING and run.queue is not None:
-            self._ensure_agent(run.queue, run.spec.secrets)
+            self._ensure_agent(run.queue, run.spec.needed_names)
 
     def sweep(self) -> None:
         """Take over all runs whose owner is gone, and clear away what ended ones left behind."""

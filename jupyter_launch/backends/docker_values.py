@@ -12,8 +12,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Any
+
+from ..config import user_path
 
 Body = dict[str, Any]
 Reader = Callable[[Any], Any]
@@ -169,7 +170,7 @@ def _word(value: Any) -> str:
 
 def file_lines(value: Any) -> Iterator[str]:
     """Read the lines of a file of names and values, without its comments."""
-    path = Path(text(value)).expanduser()
+    path = user_path(text(value))
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -210,14 +211,14 @@ def fields(value: Any) -> list[tuple[str, str | None]]:
 def host_path(value: str) -> str:
     """Make a path of the host absolute where the docker command, or the shell before it, does."""
     if value.startswith("~"):
-        return str(Path(value).expanduser())
+        return str(user_path(value))
     return os.path.abspath(value) if value.startswith(".") else value  # noqa: PTH100
 
 
 def compact_json_file(value: str) -> str:
     """Read a JSON file as text without blanks."""
     try:
-        content = json.loads(Path(value).expanduser().read_text(encoding="utf-8"))
+        content = json.loads(user_path(value).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"the path of a JSON file ({error})") from None
     return json.dumps(content, separators=(",", ":"))

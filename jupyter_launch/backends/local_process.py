@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..config import user_path
 from ..errors import BackendError, SpecError, StartFailed, Unsupported
 from ..program import Program
 from ..runs import LogPosition, Run
@@ -157,7 +158,7 @@ class LocalProcess(Backend):
 def _default_root() -> Path:
     named = os.environ.get("JUPYTER_LAUNCH_PROCESS_DIR")
     if named:
-        return Path(named).expanduser()
+        return user_path(named)
     from jupyter_core.paths import jupyter_data_dir  # noqa: PLC0415 - not light
 
     return Path(jupyter_data_dir()) / "jupyter_launch" / "processes"
@@ -181,7 +182,7 @@ def _plan(program: Program, folder: Path, environment: Mapping[str, str]) -> dic
 
 
 def _workdir(program: Program, work: Path) -> Path:
-    return work / (program.workdir or "") / Path(program.options.get("workdir", "")).expanduser()
+    return work / (program.workdir or "") / user_path(program.options.get("workdir", ""))
 
 
 def _start(archive: bytes | None, made: Path, folder: Path, plan: dict[str, Any]) -> None:

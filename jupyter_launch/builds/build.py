@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 from typing import Any
 
 from docker.errors import APIError, NotFound
@@ -19,7 +20,7 @@ from . import buildkit, classic, push
 from .build_log import BuildLog
 from .dockerfile import bases, check_image
 from .lock import alone
-from .order import Order, with_dockerfile
+from .order import Order, with_dockerfile, without_ignored
 from .pip_config import Inherited, inherited
 from .requirements import CONSTRAINTS, REQUIREMENTS
 
@@ -61,6 +62,7 @@ def ensure(engine: Engine, recipe: Recipe, report: Report) -> tuple[str, bool]:
         push.check_repository(recipe.repository)
     if recipe.base:
         check_image(recipe.base)
+    recipe = replace(recipe, context=without_ignored(recipe.context))
     tag = _tag(engine, recipe, report)
     info, built = _find(engine, tag), False
     if info is None:

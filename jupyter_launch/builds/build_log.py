@@ -17,6 +17,7 @@ SHOWN = 120
 _USER_IN_URL = re.compile(r"(?<=://)[^\s/@'\"‹]+(?=@)")
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 _PREFACE = re.compile(r"^RUN (?:--\S+ |[A-Z_]+=\S+ )+")
+_HUB = re.compile(r"^FROM docker\.io/(?:library/)?")  # what BuildKit adds
 _CODE = re.compile(r"(?:exit code:?|non-zero code:) (\d+)")
 
 HINTS = {
@@ -99,4 +100,5 @@ class BuildLog:
 def shown(instruction: str) -> str:
     """Shorten an instruction to what it does: without mounts and settings before a command."""
     text = _PREFACE.sub("RUN ", " ".join(instruction.split()))
+    text = _HUB.sub("FROM ", text)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

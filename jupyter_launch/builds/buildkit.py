@@ -22,7 +22,7 @@ from .stream import limited
 ASK_S = 20.0
 """How long a docker command may take to say what it is, in seconds."""
 
-END_S = 5.0
+END_S = 1.0
 """How long a docker command that was told to end may take for it, in seconds."""
 
 NAMES = ("docker.exe",) if sys.platform == "win32" else ("docker",)

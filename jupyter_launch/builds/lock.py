@@ -49,8 +49,8 @@ def _wait_for(file: int, report: Report) -> None:
     end, stopped = time.monotonic() + LIMIT_S, threading.Event()
     if _locked(file):
         return
-    report("waiting for another launch, which builds the same image")
     with report.stoppable(stopped.set):
+        report("waiting for another launch, which builds the same image")
         while not _locked(file):
             if stopped.wait(LOOK_S) or time.monotonic() > end:
                 raise BuildFailed("Another launch builds the same image, and does not end.")

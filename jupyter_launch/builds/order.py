@@ -6,10 +6,14 @@ import io
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from docker.utils.build import PatternMatcher
 
 DOCKERFILE = ".jupyter-launch.Dockerfile"
 """What the Dockerfile is called in the context, where it displaces nothing of the user's."""
 
+IGNORE = ".dockerignore"
 LABEL = "jupyter_launch.built"
 """On every image that is built here: ``docker image prune -a --filter label=...`` finds them."""
 
@@ -34,6 +38,27 @@ class Order:
     context: bytes
     platform: str | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def without_ignored(context: bytes | None) -> bytes | None:
+    """Leave out of a context what its ``.dockerignore`` says: engines do so for folders only."""
+    if context is None:
+        return None
+    out = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(context)) as files:
+        try:
+            rules = files.extractfile(IGNORE)
+        except KeyError:
+            rules = None
+        if rules is None:
+            return context
+        lines = [line.strip() for line in rules.read().decode("utf-8", "replace").splitlines()]
+        ignored: Any = PatternMatcher([line for line in lines if line and not line.startswith("#")])
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as kept:
+            for entry in files:
+                if not ignored.matches(entry.name):
+                    kept.addfile(entry, files.extractfile(entry) if entry.isreg() else None)
+    return out.getvalue()
 
 
 def with_dockerfile(context: bytes | None, text: str) -> bytes:

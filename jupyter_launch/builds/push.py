@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -83,11 +83,23 @@ def push(engine: Engine, image: str, repository: str, report: Report) -> str:
     with translated(engine.address):
         try:
             engine.tag(image, repository, tag)
-            return f"{repository}@{_send(engine, repository, tag, report)}"
+            with _untagged_on_failure(engine, f"{repository}:{tag}"):
+                return f"{repository}@{_send(engine, repository, tag, report)}"
         except APIError as error:
             raise _failed(repository, words(error)) from error
         except PushError as error:
             raise _failed(repository, str(error)) from error
+
+
+@contextlib.contextmanager
+def _untagged_on_failure(engine: Engine, name: str) -> Iterator[None]:
+    """Take a tag away again if the block fails: some engines make a digest of any tag."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(DockerException, OSError):
+            engine.remove_image(name, noprune=True)
+        raise
 
 
 class PushError(Exception):

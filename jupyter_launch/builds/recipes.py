@@ -49,6 +49,8 @@ def with_build(spec: LaunchSpec, program: Program) -> Program:
     SpecError
         When the Dockerfile is not there, or the requirements cannot be installed.
     """
+    if spec.builder.type == "noop" and not spec.build:
+        return program.evolve(image=spec.builder.image or program.image)  # it is as it should be
     if spec.overrides.dockerfile is not None:
         return _by_dockerfile(spec, program, spec.overrides.dockerfile)
     base = spec.builder.image or program.image
@@ -60,7 +62,7 @@ def with_build(spec: LaunchSpec, program: Program) -> Program:
     if needs is None:
         text, context = f"FROM {base}\n", None
     else:
-        text, context = generated(base, needs, inherit_pip_config=inherit), _tar(needs)
+        text, context = generated(base, needs, inherit_pip_config=inherit), needs.context()
     return program.evolve(build=_recipe(spec, base, text, context))
 
 
@@ -125,13 +127,3 @@ def _read(archive: bytes | None, path: str) -> str:
         hint="Name it from the top of the folder or repository; beside a cell, its path here.",
         field="dockerfile",
     )
-
-
-def _tar(needs: Dependencies) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in sorted(needs.files.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(data), 0o644
-            tar.addfile(entry, io.BytesIO(data))
-    return out.getvalue()

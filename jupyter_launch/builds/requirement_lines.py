@@ -100,7 +100,9 @@ class Reader:
             if not value.endswith(".txt") and _is_requirement(value):
                 yield CONSTRAINT + value  # as this function gave it before
             else:
-                yield from (CONSTRAINT + one for one in self.file(inner) if installs(one))
+                for one in self.file(inner):
+                    if installs(one) or one.startswith(CONSTRAINT):
+                        yield CONSTRAINT + one.removeprefix(CONSTRAINT)
         else:
             yield _checked_option(option, value, where)
 

@@ -157,7 +157,8 @@ def program_text(spec: LaunchSpec) -> str:
     elif source is not None:
         what = source.path or source.main or ""
     elif spec.uri is not None:
-        what = f"{spec.uri}@{spec.git.version}" if spec.git.version else spec.uri
+        version = spec.git.ref or (spec.git.version or "")[:10]
+        what = f"{spec.uri}@{version}" if version else spec.uri
     else:
         what = spec.job or spec.image or ""
     text = visible(redact_text(f"{what} {shlex.join(words)}".strip()))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backends import FALLBACK
-from ..config import setting
+from ..config import setting, user_path
 from ..errors import SpecError
 from ..sources.base import Snapshots
 from ..sources.code import from_cell, from_path
@@ -66,7 +66,7 @@ def _with_dockerfile(
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Bring along a Dockerfile that is not in the source: beside a cell, or anywhere here."""
     given = data.get("overrides", {}).get("dockerfile")
-    here = Path(given or "").expanduser()
+    here = user_path(given or "")
     own = {"uri", "job"} & data.keys()
     if given is None or own or (path and (Path(path) / given).is_file()) or not here.is_file():
         return include, data

@@ -8,11 +8,11 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..config import user_path
 from ..errors import SpecError
 from ..option import Option
 from ..spec import PRIORITIES
@@ -58,7 +58,7 @@ def load_mapping(text: str, what: str) -> dict[str, Any]:
     """
     if text.lstrip().startswith("{"):
         return mapping(text, what, what)
-    path = Path(text).expanduser()
+    path = user_path(text)
     try:
         return mapping(path.read_text(encoding="utf-8"), what, f"{what}: the file {path}")
     except (OSError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config import user_path
 from ..errors import SpecError
 from ..program import Program
 from ..spec_parts import Source
@@ -65,16 +66,24 @@ def from_path(text: str, include: Sequence[str], keep: Snapshots) -> Source:
     SpecError
         When it is not there, too large, or leads out of itself.
     """
-    path = Path(text).expanduser()
+    path = user_path(text)
     if not path.exists():
         raise SpecError(
             f"There is no script or folder {text!r} in {Path.cwd()}.",
             hint="Check the path, or name an image with -d IMAGE.",
             field="path",
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SpecError(
+            f"The name {text!a} is no UTF-8, and cannot be recorded.",
+            hint="Rename it, or launch it from within: %launch .",
+            field="path",
+        ) from error
     if path.is_dir():
         files = [*snapshot.tree(path), *_included(include)]
-        main = "main.py" if (path / "main.py").is_file() else None
+        main = "main.py" if any(name == "main.py" for name, _ in files) else None
     else:
         files = [(path.name, path), *_included(include)]
         main = path.name
@@ -106,7 +115,7 @@ def _check_python(body: str) -> None:
 
 def _included(paths: Sequence[str]) -> Iterator[tuple[str, Path]]:
     for text in paths:
-        path = Path(text).expanduser()
+        path = user_path(text)
         outside = path.is_absolute() or ".." in path.parts
         name = path.name if outside else path.as_posix()
         if path.is_dir():

@@ -115,6 +115,8 @@ def archive(
     repository = git_uri.parse(uri)
     if not git_refs.FULL.fullmatch(commit):
         raise SpecError(f"{commit!r} is not the whole name of a commit.", field="version")
+    if ref is not None:
+        git_refs.check(ref)
     make = partial(_make, repository, commit, ref, token, report)
     return Cache().fill(_key(repository, commit), make, report)
 

@@ -122,17 +122,19 @@ class Cache:
                 path.unlink(missing_ok=True)
 
     def _sweep(self, key: str) -> None:
-        """Remove what killed processes left: the folders whose lock nobody holds."""
-        for folder in self._path.glob("*.part"):
-            owner = folder.name.rpartition("-")[0]
-            with contextlib.suppress(OSError):
-                if owner == key:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    continue
-                with self._lock_file(owner) as lock:
-                    if _lock(lock) and self._is_current(owner, lock):
-                        shutil.rmtree(folder, ignore_errors=True)
-                        self._lock_path(owner).unlink()
+        """Remove what killed processes left: what belongs to locks that nobody holds."""
+        owners = {path.stem for path in self._path.glob("*.lock")}
+        owners |= {path.name.rpartition("-")[0] for path in self._path.glob("*.part")}
+        for owner in owners - {key}:
+            with contextlib.suppress(OSError), self._lock_file(owner) as lock:
+                if _lock(lock) and self._is_current(owner, lock):
+                    self._clear(owner)
+                    self._lock_path(owner).unlink()
+        self._clear(key)
+
+    def _clear(self, key: str) -> None:
+        for folder in self._path.glob(f"{key}-*.part"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def _locked(self, key: str, report: Report) -> Iterator[None]:

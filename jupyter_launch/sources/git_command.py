@@ -71,7 +71,11 @@ class Git:
         return replace(self, folder=folder)
 
     def run(
-        self, *words: str, limit_s: float = LOCAL_S, report: Report | None = None, stdin: int = -3
+        self,
+        *words: str,
+        limit_s: float = LOCAL_S,
+        report: Report | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> bytes:
         """Run git and give its output.
 
@@ -117,7 +121,7 @@ class Git:
 
     @contextlib.contextmanager
     def started(
-        self, *words: str, report: Report, stdin: int = -3
+        self, *words: str, report: Report, stdin: int = subprocess.DEVNULL
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start git in a session of its own, without a terminal to ask at; end it afterwards."""
         prefix = ["-C", self.folder] if self.folder else []
@@ -144,13 +148,15 @@ class Git:
                 end(process)
 
     def _check(self, process: subprocess.Popen[bytes], talk: Talk, late: str) -> None:
-        if talk.late:
-            raise GitFailed(
-                f"{self.subject} could not be read: {late}.",
-                hint="Check the connection to it, and try again.",
-            )
-        if process.wait() != 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = process.wait(0 if talk.late else LOCAL_S)
+            if status == 0:
+                return
             raise translated(self.subject, self.login.secret, talk.said.decode("utf-8", "replace"))
+        raise GitFailed(
+            f"{self.subject} could not be read: {late}.",
+            hint="Check the connection to it, and try again.",
+        )
 
 
 class Talk:
@@ -174,7 +180,7 @@ class Talk:
     def output(
         self, *, total_s: float | None = None, quiet_s: float | None = None
     ) -> Iterator[bytes]:
-        """Give the output as it comes; end git, and set `late`, when a limit is passed."""
+        """Give the output as it comes; stop, and set `late`, when a limit is passed."""
         began = heard = time.monotonic()
         with selectors.DefaultSelector() as selector:
             for pipe in (self._process.stdout, self._process.stderr):

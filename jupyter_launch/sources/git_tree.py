@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _LINE = re.compile(rb"(\d{6}) (\w+) ([0-9a-f]+) +(\d+|-)\t(.*)", re.DOTALL)
-_FILE, _EXECUTABLE, _LINK, _SUBMODULE = "100644", "100755", "120000", "160000"
+_EXECUTABLE, _LINK, _SUBMODULE = "100755", "120000", "160000"
 _BLOCK = tarfile.BLOCKSIZE
 _LONGEST_TARGET = 4096
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from ..config import user_path
 from ..errors import SpecError, Unsupported
 
 SCHEMES = ("https", "http", "ssh", "git", "file")
@@ -80,7 +81,9 @@ def is_local(uri: str) -> bool:
 
 def is_repository(path: str) -> bool:
     """Say whether a folder is the top of a git repository, with a work tree or without."""
-    folder = Path(path).expanduser()
+    if "\0" in path:
+        return False
+    folder = _path(path)
     bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
     return (folder / ".git").exists() or (bare and (folder / "refs").is_dir())
 
@@ -121,7 +124,12 @@ def _address(text: str) -> tuple[str, bool]:
         if "@" in text.partition(":")[2].partition("/")[0]:
             raise _wrong("it seems to hold a password, which would be recorded with the run")
         return text, False
-    return str(Path(text).expanduser().absolute()), True
+    return str(_path(text).absolute()), True
+
+
+def _path(text: str) -> Path:
+    """Expand ``~``; as in a shell, a user nobody knows is the name of a folder."""
+    return user_path(text)
 
 
 def _from_url(text: str) -> tuple[str, bool]:
@@ -138,7 +146,9 @@ def _from_url(text: str) -> tuple[str, bool]:
     if url.scheme == "file":
         if url.netloc not in {"", "localhost"}:
             raise _wrong(f"file:// names a folder of this machine, not of {url.hostname!r}")
-        return unquote(url.path), True
+        path = unquote(url.path)
+        _check_text(path)
+        return path, True
     if not url.hostname or url.hostname.startswith("-"):
         raise _wrong("it names no host")
     if url.scheme in {"http", "https"} and _WANDB_RUN.fullmatch(url.path):

@@ -115,7 +115,7 @@ def tree(folder: Path) -> Iterator[tuple[str, Path]]:
                 inside = f"{prefix}{name}/"
                 pending.append((entry.path, inside, rules.below(entry.path, name)))
             elif _belongs(entry, root, folder):
-                crowds["/".join(prefix.split("/", 2)[:2]).rstrip("/")] += 1
+                crowds[prefix] += 1
                 count += 1
                 if count > LIMIT_FILES:
                     raise _too_many(folder, crowds)
@@ -156,9 +156,14 @@ def _belongs(entry: os.DirEntry[str], root: Path, folder: Path) -> bool:
 
 
 def _too_many(folder: Path, crowds: Counter[str]) -> SpecError:
-    crowded = ", ".join(f"{shown(name or '.')} ({n:,})" for name, n in crowds.most_common(5))
+    outer = Counter[str]()
+    for prefix, count in crowds.items():
+        parts = prefix.split("/")[:-1]
+        for depth in range(min(len(parts), 2)):
+            outer["/".join(parts[: depth + 1])] += count
+    fullest = ", ".join(f"{shown(name)} ({count:,})" for name, count in outer.most_common(5))
     return SpecError(
-        f"There are more than {LIMIT_FILES:,} files in {shown(folder)}. The first of them are in: "
-        f"{crowded}.",
+        f"There are more than {LIMIT_FILES:,} files in {shown(folder)}."
+        + f" The first of them are in: {fullest}." * bool(fullest),
         hint=_LESS,
     )

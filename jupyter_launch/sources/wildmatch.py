@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from string import ascii_lowercase, ascii_uppercase, digits, hexdigits, punctuation
 
 _UPPER, _LOWER, _DIGITS = (text.encode() for text in (ascii_uppercase, ascii_lowercase, digits))
@@ -26,6 +27,9 @@ _CLASSES = {
 
 _SPECIAL = re.compile(rb"[*?\[\\]")
 _NOT_A_SLASH = b"[^/]"
+_STAR = b"[^/]*"
+_FOLDERS, _ANYTHING = b"(?:.*/)?", b".*"
+_SLASHES = (b"/", _FOLDERS, _ANYTHING)
 
 
 def regex(pattern: bytes, *, by_path: bool) -> bytes | None:
@@ -59,7 +63,23 @@ def regex(pattern: bytes, *, by_path: bool) -> bytes | None:
                 return None
             part, at = re.escape(pattern[at : at + 1]), at + 1
         parts.append(part)
-    return b"".join(parts)
+    return _joined(parts)
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """Join what is matched, so that no pattern, however many stars it has, takes for ever."""
+    joined: list[bytes] = []
+    star = None  # the place of the last one, if it is in the same name
+    for part in parts:
+        if part == _STAR and star is not None and sys.version_info >= (3, 11):
+            # The first place where what is between two stars matches is as good as any other.
+            joined[star:] = [b"(?>[^/]*?%s)" % b"".join(joined[star + 1 :])]
+        if part == _STAR:
+            star = len(joined)
+        elif part in _SLASHES:
+            star = None
+        joined.append(part)
+    return b"".join(joined)
 
 
 def _stars(pattern: bytes, start: int, at: int, *, by_path: bool) -> tuple[bytes, int]:
@@ -69,8 +89,8 @@ def _stars(pattern: bytes, start: int, at: int, *, by_path: bool) -> tuple[bytes
     alone = at == start or pattern[at - 1 : at] == b"/"
     alone = alone and (end == len(pattern) or pattern.startswith((b"/", b"\\/"), end))
     if end - at == 1 or not alone or not by_path:
-        return _NOT_A_SLASH + b"*", end
-    return (b"(?:.*/)?", end + 1) if pattern[end : end + 1] == b"/" else (b".*", end)
+        return _STAR, end
+    return (_FOLDERS, end + 1) if pattern[end : end + 1] == b"/" else (_ANYTHING, end)
 
 
 def _any_of(members: set[int]) -> bytes:

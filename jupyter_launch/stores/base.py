@@ -44,9 +44,10 @@ class Agent:
 
 @dataclass(frozen=True)
 class Change:
-    """What changes when a run goes to another state; ``None`` leaves a field as it is."""
+    """What changes with a run's state, or not (``None``); `error` is the kind of the reason."""
 
     reason: str = ""
+    error: str | None = None
     handle: str | None = None
     resource: str | None = None
     exit_code: int | None = None

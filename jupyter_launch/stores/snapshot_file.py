@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -94,22 +94,28 @@ class SnapshotFiles:
 
     def _write(self, chunks: Iterable[bytes]) -> str:
         self._clear()
-        part = tempfile.NamedTemporaryFile(  # noqa: SIM115 (it goes by a new name in the end)
+        with self._part() as part:
+            with part:
+                name, size = _hashed_into(part, chunks)
+                if _size(self._path / name) == size:
+                    return name
+                part.flush()
+                os.fsync(part.fileno())  # a name that promises content must not come before it
+            Path(part.name).replace(self._path / name)
+            _sync_folder(self._path)
+        return name
+
+    @contextlib.contextmanager
+    def _part(self) -> Iterator[IO[bytes]]:
+        """Make a file that is gone in the end, unless it has got another name."""
+        part = tempfile.NamedTemporaryFile(  # noqa: SIM115 (who renames it closes it before)
             dir=self._path, suffix=".part", delete=False
         )
         try:
-            with part as file:
-                name, size = _hashed_into(file, chunks)
-                path = self._path / name
-                if _size(path) == size:
-                    return name
-                file.flush()
-                os.fsync(file.fileno())  # a name that promises content must not come before it
-            Path(part.name).replace(path)
-            _sync_folder(self._path)
+            yield part
         finally:
+            part.close()
             Path(part.name).unlink(missing_ok=True)
-        return name
 
     def _clear(self) -> None:
         long_ago = time.time() - LEFT_OVER_S
@@ -130,12 +136,10 @@ class SnapshotFiles:
     def _remember(self, stamp: str, name: str) -> None:
         """Write down what a stamp stands for. To fail costs time at the next launch, no more."""
         folder = self._path / "stamps"
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._part() as part:
             folder.mkdir(mode=0o700, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self._path, suffix=".part", delete=False, encoding="ascii"
-            ) as part:
-                part.write(f"{name} {_proof(stamp, name)}")
+            with part:
+                part.write(f"{name} {_proof(stamp, name)}".encode())
             Path(part.name).replace(folder / stamp)
             kept = [*folder.iterdir()]
             if len(kept) > STAMPS:
@@ -163,7 +167,8 @@ def _hashed_into(file: IO[bytes], chunks: Iterable[bytes]) -> tuple[str, int]:
 def _begin_writing(descriptor: int, start: int, length: int) -> None:
     """Let the disk begin with what is written, so that less is left to wait for at the end."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
+        with contextlib.suppress(OSError):  # it was a hint, no more
+            os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def _proof(stamp: str, name: str) -> str:
@@ -178,10 +183,9 @@ def _size(path: Path) -> int | None:
 
 
 def _sync_folder(path: Path) -> None:
-    if os.name == "nt":  # which cannot
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):  # Windows and some network filesystems cannot
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -60,7 +60,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
             "name": spec.name,
             "queue": str(queue) if queue else None,
             "priority": spec.priority,
-            "secrets": json.dumps(spec.secrets),
+            "secrets": json.dumps(spec.needed_names),
             "resource": spec.resource,
             "owner": owner,
             "lease_until": now + LEASE_S if owner else None,
@@ -92,7 +92,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
             lease = {"owner": owner, "lease_until": time.time() + LEASE_S}
             row = self._file.row("lease", id=min(found)[2], **lease)
             assert row is not None
-            self._state_event(row["id"], State.LEASED, "", None)
+            self._state_event(row["id"], State.LEASED, Change())
         self._changed(row["id"])
         return self._run(row)
 
@@ -111,7 +111,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
                 if row["state"] == State.LEASED and row["queue"] and not row["handle"]:
                     reason = "its agent ended before it started; waiting for another"
                     if self._file.row("back_to_queue", reason=reason, **before):
-                        self._state_event(row["id"], State.PENDING, reason, None)
+                        self._state_event(row["id"], State.PENDING, Change(reason))
                         self._folder.ring(NEW_WORK)
                     continue
                 lease = {"owner": owner, "lease_until": now + LEASE_S}
@@ -144,7 +144,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
                 ended=now if state.terminal else None,
                 held=state in OWNED,
             )
-            self._state_event(run_id, state, change.reason, change.exit_code)
+            self._state_event(run_id, state, change)
         assert row is not None
         self._changed(run_id)
         if state is State.PENDING:
@@ -217,8 +217,9 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
         self._changed(run_id)
         return _event(row)
 
-    def _state_event(self, run_id: str, state: State, reason: str, exit_code: int | None) -> None:
-        data = {"state": state, "reason": reason, "exit_code": exit_code}
+    def _state_event(self, run_id: str, state: State, change: Change) -> None:
+        data = {"state": state, "reason": change.reason, "exit_code": change.exit_code}
+        data |= {"error": change.error} if change.error else {}
         text = json.dumps(data, ensure_ascii=False)
         self._file.rows("append_event", id=run_id, kind="state", data=text, now=time.time())
 

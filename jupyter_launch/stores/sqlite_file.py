@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..config import user_path
 from ..errors import ConfigError, StoreUnavailable
 from .sql import statements
 
@@ -25,7 +26,7 @@ def path_of(url: str) -> Path:
     _, slashes, name = url.partition(":///")
     if not slashes or not name:
         raise ConfigError(f"{url!r} names no file.", hint="Write sqlite:///path/of/it.db")
-    return Path(name).expanduser().absolute()
+    return user_path(name).absolute()
 
 
 class SQLiteFile:

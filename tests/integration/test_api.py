@@ -233,7 +233,6 @@ class TestArguments:
 
 
 class TestCallersValues:
-    @proves("launch.config")
     def test_are_never_changed(self) -> None:
         config = cell("pass", overrides={"run_config": {"a": {"b": 1}}}, docker={})
         resource_args = {"local-process": {"nice": 1}}

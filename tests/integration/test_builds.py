@@ -10,7 +10,6 @@ import socket
 import subprocess
 import tarfile
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +21,18 @@ import pytest
 import requests
 
 from jupyter_launch.builds import buildkit
-from jupyter_launch.builds.build import ensure
+from jupyter_launch.builds.build import NAME, ensure
 from jupyter_launch.builds.dockerfile import generated
 from jupyter_launch.builds.requirements import Dependencies, declared
 from jupyter_launch.docker_engine import Engine, address, connect
 from jupyter_launch.errors import BackendUnavailable, BuildFailed, ImageNotFound, RunStopped
 from jupyter_launch.recipe import Recipe
 from jupyter_launch.runs import new_id
+from jupyter_launch.sources.code import from_path
+from jupyter_launch.spec import LaunchSpec
+from jupyter_launch.states import State
+from jupyter_launch.stores.base import Store
+from jupyter_launch.submit import Launcher
 from tests.conftest import PYTHON, TINY
 from tests.integration.test_local_container import Relay
 from tests.package_index import Index, package_index
@@ -44,7 +48,6 @@ class Told:
         self.log = b""
         self._ends: list[Callable[[], None]] = []
         self._stopped = False
-        self._begun = threading.Condition()
 
     def __call__(self, text: str) -> None:
         self.lines.append(text)
@@ -57,6 +60,8 @@ class Told:
     def stoppable(self, end: Callable[[], None]) -> Iterator[None]:
         self._ends.append(end)
         try:
+            if self._stopped:
+                end()
             yield
         finally:
             self._ends.remove(end)
@@ -150,9 +155,6 @@ def need_buildkit() -> None:
 def index() -> Iterator[Index]:
     with package_index() as made:
         yield made
-
-
-IMPORT = "import {0}; print({0}.VERSION)"
 
 
 def version_in(bench: Bench, image: str, package: str) -> str:
@@ -255,6 +257,20 @@ def test_a_dockerfile_takes_files_from_its_context(bench: Bench, builder: str) -
     needs = Dependencies({"a.txt": b"hello\n", "sub/b.txt": b"there\n"})
     image = bench.image("COPY . /here/", context=needs.context())
     assert bench.says(image, "cat", "/here/a.txt", "/here/sub/b.txt") == "hello\nthere"
+
+
+def test_what_a_dockerignore_names_is_no_part_of_the_image(bench: Bench, builder: str) -> None:
+    assert builder
+    files = {".dockerignore": b"# not these\n*.log\n!kept.log\n", "a": b"", "kept.log": b""}
+
+    def made(**more: bytes) -> str:
+        context = Dependencies({**files, **more}).context()
+        return bench.ensure(Recipe(TINY, f"FROM {TINY}\n# {mark}\nCOPY . /here/\n", context))[0]
+
+    mark = new_id()
+    image = made(**{"left.log": b"one"})
+    assert bench.says(image, "ls", "/here").split() == ["a", "kept.log"]
+    assert made(**{"left.log": b"two"}) == image
 
 
 # -- what is not built again -------------------------------------------------------------------
@@ -720,3 +736,72 @@ def test_a_registry_that_is_not_there_says_so(bench: Bench) -> None:
     assert "127.0.0.1:9/x did not take it" in error.message
     assert "refused" in error.message
     assert "is up" in error.hint
+
+
+# -- as a part of a run ------------------------------------------------------------------------
+
+
+def folder_source(store: Store, **files: str) -> LaunchSpec:
+    """Take a folder as a source; two underscores in a name stand for a dot."""
+    folder = Path("code")
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+    given = {"resource": "local-container", "docker": {"docker_image": PYTHON}}
+    return LaunchSpec.from_dict(given).evolve(source=from_path("code", (), store))
+
+
+@pytest.fixture
+def removed(bench: Bench) -> Iterator[None]:
+    """Remove what runs of this test build."""
+    tags = {tag for image in bench.engine.images(NAME) for tag in image["RepoTags"] or ()}
+    yield
+    now = {tag for image in bench.engine.images(NAME) for tag in image["RepoTags"] or ()}
+    bench.made |= now - tags
+
+
+@pytest.mark.usefixtures("removed")
+def test_changed_code_with_the_same_requirements_builds_nothing(
+    launcher: Launcher, store: Store, index: Index
+) -> None:
+    index.add("jlparrot", "3.0")
+    wanted = "\n".join([*index.options, "jlparrot"])
+    code = "import jlparrot; print({!r}, jlparrot.VERSION)"
+    said = []
+    for change in ("first", "second"):
+        spec = folder_source(store, main__py=code.format(change), requirements__txt=wanted)
+        handle = launcher.launch(spec)
+        assert handle.wait(90) is State.FINISHED
+        lines = handle.logs().splitlines()
+        told = [event.data["text"] for event in handle.events() if event.kind == "progress"]
+        said.append((lines[-1], any(line.startswith("building step") for line in told)))
+        assert ("Successfully installed jlparrot-3.0" in lines) is (change == "first")
+    assert said == [("first 3.0", True), ("second 3.0", False)]
+
+
+@pytest.mark.usefixtures("removed")
+def test_a_run_whose_build_fails_says_where(launcher: Launcher, store: Store) -> None:
+    dockerfile = f"FROM {TINY}\nRUN echo {new_id()} && echo broken && exit 9\n"
+    spec = folder_source(store, main__py="", Dockerfile=dockerfile)
+    handle = launcher.launch(spec.evolve(overrides={"dockerfile": "Dockerfile"}))
+    assert handle.wait(90) is State.FAILED
+    assert "The build failed at step 2/" in handle.run.reason
+    assert "(exit code 9)" in handle.run.reason
+    assert "  | broken" in handle.run.reason
+    assert "broken" in handle.logs()
+
+
+@pytest.mark.usefixtures("removed")
+def test_stopping_a_run_that_is_building_stops_the_build(
+    launcher: Launcher, store: Store, builder: str
+) -> None:
+    assert builder
+    guard = Guard()
+    dockerfile = f"FROM {TINY}\n# {new_id()}\n{guard.call}\n"
+    spec = folder_source(store, main__py="", Dockerfile=dockerfile)
+    with contextlib.closing(guard):
+        handle = launcher.launch(spec.evolve(overrides={"dockerfile": "Dockerfile"}))
+        guard.begun()
+        handle.stop()
+        assert handle.wait(60) is State.STOPPED
+        assert guard.gone()

@@ -20,7 +20,9 @@ from jupyter_launch.backends.local_container import LocalContainer
 from jupyter_launch.docker_engine import address, connect
 from jupyter_launch.errors import ImageNotFound, RunStopped
 from jupyter_launch.program import Program
+from jupyter_launch.report import Silent
 from jupyter_launch.runs import new_id
+from tests.reports import Heard
 
 pytestmark = pytest.mark.docker
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -121,20 +123,20 @@ def registry() -> Iterator[Registry]:
 def test_a_pull_reports_its_progress(registry: Registry) -> None:
     lines: list[str] = []
     program = Program(image=registry.image)
-    assert LocalContainer().prepare(program, lines.append) == program
+    assert LocalContainer().prepare(program, Heard(lines.append)) == program
     assert lines[0] == f"pulling image {registry.image}"
     percents = [int(re.sub(r".*: (\d+) %", r"\1", line)) for line in lines[1:]]
     assert percents
     assert percents == sorted(set(percents))
     lines.clear()
-    LocalContainer().prepare(program, lines.append)
+    LocalContainer().prepare(program, Heard(lines.append))
     assert lines == []
 
 
 def test_an_image_that_breaks_in_the_middle_says_so(registry: Registry) -> None:
     registry.broken = True
     with pytest.raises(ImageNotFound, match=r"pulling it failed: .*(verification|digest|checksum)"):
-        LocalContainer().prepare(Program(image=registry.image), lambda _line: None)
+        LocalContainer().prepare(Program(image=registry.image), Silent())
 
 
 def test_a_stopped_run_gives_its_pull_up(registry: Registry) -> None:
@@ -143,5 +145,5 @@ def test_a_stopped_run_gives_its_pull_up(registry: Registry) -> None:
             raise RunStopped
 
     with pytest.raises(RunStopped):
-        LocalContainer().prepare(Program(image=registry.image), report)
+        LocalContainer().prepare(Program(image=registry.image), Heard(report))
     assert registry.hung_up.wait(20)

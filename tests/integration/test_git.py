@@ -459,12 +459,11 @@ def test_a_killed_fetch_leaves_nothing_behind(stalling: tuple[GitServer, str]) -
     assert [path.suffix for path in kept().iterdir()] == [".tar"]
 
 
-def test_what_another_killed_fetch_left_is_cleared(
-    stalling: tuple[GitServer, str], repos: Path
-) -> None:
-    left = kept() / f"{'1' * 40}-{'2' * 16}-xyz.part"
+def test_what_other_killed_fetches_left_is_cleared(repos: Path) -> None:
+    left = kept() / f"{'1' * 40}-{'2' * 16}-xyz_1.part"
     left.mkdir(parents=True)
     (left / "half").write_text("half")
+    (kept() / f"{'3' * 40}-{'4' * 16}.lock").touch()
     sha = commit(repos / "other", {"main.py": ""})
     git.archive(str(repos / "other"), sha, report=Silent())
     assert [path.suffix for path in kept().iterdir()] == [".tar"]
@@ -651,6 +650,20 @@ def test_a_submodule_without_an_address_is_an_empty_folder(repos: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         assert tar.getmember("lost").isdir()
     assert b"submodule lost has no address" in heard.log
+
+
+def test_nothing_but_names_is_taken_for_a_commit_or_a_branch(repos: Path) -> None:
+    sha = commit(repos / "r", {"main.py": ""})
+    for wrong, ref in (
+        ("main", None),
+        (sha[:9], None),
+        (f"-{sha}", None),
+        (sha, "-x"),
+        (sha, "a:b"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            git.archive(str(repos / "r"), wrong, ref=ref, report=Silent())
+        assert caught.value.field == "version"
 
 
 # -- files -------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from jupyter_launch.runs import Queue
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from tests.conftest import PYTHON, TINY
+from tests.proofs import proves
 
 TELL = (
     "import json, os, sys\n"
@@ -105,6 +106,7 @@ def notices(run: AbstractRun) -> list[str]:
 class TestWhatWandbDocuments:
     """The calls of W&B's documents, as they are written there."""
 
+    @proves("launch.job", "launch.parameters")
     @pytest.mark.docker
     def test_a_job_with_parameters(self, folder: Path) -> None:
         api = Api(entity="wandb", project="jobs")
@@ -116,6 +118,7 @@ class TestWhatWandbDocuments:
         assert run.run.resource == "local-container"
         assert run.run.spec.job == "wandb/jobs/Hello World:v0"
 
+    @proves("launch_add.uri", "launch_add.parameters")
     @pytest.mark.docker
     def test_a_project_uri_with_parameters(self, clone: Clone) -> None:
         project_uri = str(clone.path)
@@ -135,6 +138,7 @@ class TestRepositories:
         for spec in (run.run.spec, again.run.spec):
             assert (spec.git.version, spec.git.ref) == (first, "trunk")
 
+    @proves("launch.version")
     def test_a_version_is_a_commit_a_tag_or_a_branch(self, clone: Clone) -> None:
         first = clone.git("rev-parse", "HEAD")
         clone.git("tag", "v1")
@@ -172,6 +176,7 @@ class TestRepositories:
         assert told(run)["files"] == ["main.py"]
         assert run.run.spec.kind == "path"
 
+    @proves("--working-dir")
     def test_a_folder_inside_is_where_it_runs(self, clone: Clone) -> None:
         (clone.path / "sub").mkdir()
         (clone.path / "sub/main.py").write_text(TELL, encoding="utf-8")
@@ -260,6 +265,7 @@ class TestJobs:
             "main.py", "new.py"
         ]  # fmt: skip
 
+    @proves("launch.version")
     def test_a_launch_may_choose_another_version_of_the_repository(
         self, api: Api, clone: Clone
     ) -> None:
@@ -273,6 +279,7 @@ class TestJobs:
             launch(api, "i", version="trunk")
         assert refused.value.field == "version"
 
+    @proves("launch.job", "launch_add.job")
     @pytest.mark.parametrize("function", [launch, launch_add])
     @pytest.mark.parametrize(
         ("name", "what", "advice"),
@@ -314,6 +321,7 @@ class TestJobs:
         run = launch(api, "c", config=HERE, parameters={"epochs": 9}, synchronous=False)
         assert told(run)["config"] == {"epochs": 9}
 
+    @proves("--job-name")
     def test_a_launch_makes_a_job_of_its_source(self, api: Api, folder: Path) -> None:
         source = {"uri": str(folder), "job_name": "made", **HERE}
         run = launch(None, config=source, parameters={"lr": 0.5}, synchronous=False)
@@ -443,6 +451,7 @@ class TestTemplateVariables:
         config = {"source": {"kind": "cell", "body": self.NICE}}
         return launch_add(queue_name="gpu", config=config, **given)
 
+    @proves("launch_add.template_variables")
     def test_values_are_put_into_the_queues_config(self) -> None:
         chosen = self.add(template_variables={"niceness": 5})
         assert chosen.wait(60) == "finished"
@@ -451,6 +460,7 @@ class TestTemplateVariables:
         assert [int(run.logs()) - os.nice(0) for run in (chosen, usual)] == [5, 2]
         assert usual.run.spec.template_variables == {"niceness": 2}
 
+    @proves("launch_add.template_variables")
     @pytest.mark.parametrize(
         ("values", "complaint"),
         [

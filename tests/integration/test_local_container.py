@@ -36,6 +36,7 @@ from jupyter_launch.errors import (
     StartFailed,
 )
 from jupyter_launch.program import Program
+from jupyter_launch.report import Silent
 from jupyter_launch.runs import LogPosition, Run, new_id
 from jupyter_launch.states import State
 from tests.conftest import PYTHON, TINY
@@ -69,7 +70,7 @@ class Bench:
         """Prepare and start what cannot work; give the error, and see that nothing is left."""
         run = self.new_run()
         try:
-            self.backend.prepare(program, lambda _line: None)
+            self.backend.prepare(program, Silent())
             self.backend.start(program, run, {})
         except LaunchError as error:
             assert not exists(self.backend.handle(run))
@@ -366,7 +367,7 @@ def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"unix://{tmp_path}/none.sock does not answer (no such file or directory)" in reason
     assert "local-process" in reason
     with pytest.raises(BackendUnavailable):
-        LocalContainer().prepare(Program(image=TINY), lambda _line: None)
+        LocalContainer().prepare(Program(image=TINY), Silent())
 
 
 def test_the_current_docker_context_decides(

@@ -39,9 +39,17 @@ print(json.dumps(said))
 """
 OURS = """
 import json
-import wandb
-from jupyter_launch.inputs import load_config, manage_config
+from pathlib import Path
 
+import wandb
+from jupyter_launch.inputs import load_config, manage_config, manage_config_file
+from wandb.sdk import launch
+
+Path("a.yaml").write_text("layers: 18\\n")
+Path("b.yaml").write_text("layers: 18\\n")
+manage_config_file("a.yaml")
+launch.manage_config_file("b.yaml")
+assert Path("a.yaml").read_text() == Path("b.yaml").read_text() == "layers: 50\\n"
 before = manage_config()
 with wandb.init(config={"lr": 1, "own": 2}):
     schema = {"required": ["lr", "own"], "properties": {"lr": {"maximum": 0.5}}}
@@ -100,7 +108,11 @@ def test_our_inputs_agree_with_wandbs() -> None:
     run = launch(
         None,
         resource="local-process",
-        config={"source": {"kind": "cell", "body": OURS}, "env": OFFLINE},
+        config={
+            "source": {"kind": "cell", "body": OURS},
+            "env": OFFLINE,
+            "overrides": {"files": {"a.yaml": {"layers": 50}, "b.yaml": {"layers": 50}}},
+        },
         parameters=parameters,
     )
     loaded, before, within, wandbs = told(run)

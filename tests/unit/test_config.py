@@ -35,6 +35,7 @@ def test_built_in_defaults_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "resource": "auto",
         "image": None,
         "store": store,
+        "build.inherit_pip_config": None,
     }
     assert setting("queue").origin == "default"
 
@@ -86,7 +87,7 @@ def test_an_unknown_setting_is_an_error_that_names_the_known_ones() -> None:
     path = write("qeue: x\nimage: y\n1: z\n")
     assert complaint() == (
         f"The project file {path} has a setting nobody knows: 1, qeue.\n"
-        "Known: entity, project, queue, resource, image, store."
+        "Known: entity, project, queue, resource, image, store, build.inherit_pip_config."
     )
 
 
@@ -122,3 +123,11 @@ def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(getpass, "getuser", nobody)
     assert str(setting("entity").value).startswith("uid")
+
+
+@pytest.mark.parametrize(
+    "text", ["build.inherit_pip_config: true", "build: {inherit_pip_config: true}"]
+)
+def test_a_setting_with_a_dot_may_be_written_as_one_in_another(text: str) -> None:
+    write(text)
+    assert setting("build.inherit_pip_config").value == "True"

@@ -110,6 +110,11 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "a secret for the README")
     Path("train.py").write_text(TRAIN, encoding="utf-8")
     Path("data.csv").write_text("1,2\n", encoding="utf-8")
+    Path("my-project").mkdir()
+    Path("my-project/main.py").write_text(TRAIN, encoding="utf-8")
+    git = ["git", "-C", "my-project", "-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"], ["tag", "v1.0"]):
+        subprocess.run([*git, *words], check=True)
 
 
 def test_code_runs_without_an_engine(

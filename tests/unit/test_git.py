@@ -54,6 +54,8 @@ def test_every_documented_form_is_understood(uri: str, address: str, local: bool
 
 def test_local_paths_become_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
     assert git_uri.parse("repo").uri == str(Path.cwd() / "repo")
+    assert git_uri.parse("~no-such-user/x").uri == str(Path.cwd() / "~no-such-user/x")
+    assert not git_uri.is_repository("~no-such-user")
     monkeypatch.setenv("HOME", "/home/me")
     assert git_uri.parse("~/repo#subdirectory=x").uri == "/home/me/repo#subdirectory=x"
 
@@ -87,6 +89,8 @@ def test_a_subdirectory_is_taken_off_and_recorded(base: str, fragment: str, fold
         "https://h.example:port/r",
         "ssh://-oProxyCommand=x/r",
         "file://other.example/r",
+        "file:///srv/%00",
+        "file://",
         "/srv/\udcff",
         "/srv/r#subdirectory=",
         "/srv/r#subdirectory=../x",

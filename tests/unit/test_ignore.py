@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,10 @@ def planted(
 
 
 @pytest.fixture
-def repository() -> None:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a repository of one's own, from which everything may be removed."""
+    (tmp_path / "repository").mkdir()
+    monkeypatch.chdir(tmp_path / "repository")
     git("init", "-q", ".")
 
 
@@ -93,6 +97,7 @@ def test_what_git_ignores_is_left_out() -> None:
     @example(["foo/foo", "foo/bar"], b"foo\n!foo/", [], b"")
     @example(["foobar", "foo/x/bar"], b"foo**/bar", [], b"")
     @example(["ä.x", "a"], b"?.x\na\t", [], b"")
+    @example(["xaybzb.x", "xa/yb", "ab", "aab.x"], b"*a*b*b*.x\n*a*b\n/*a/*", [], b"")
     @example(["a/b/c", "a/c", "c"], b"/a/**/c\n", [("a", b"!c")], b"c")
     @example([os.fsdecode(b"a\xff.x"), "b.x"], b"\xef\xbb\xbf*\xff.x\r\n", [], b"")
     def check(
@@ -107,6 +112,13 @@ def test_what_git_ignores_is_left_out() -> None:
                     kept()
 
     check()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python's expressions retry")
+def test_a_pattern_of_many_stars_does_not_take_for_ever() -> None:
+    put(".gitignore", b"*a" * 60 + b"*b\n" + b"x/" + b"*a" * 60 + b"*b\n*[ab]*?a*??*c*a*b")
+    put("x/" + "a" * 240)
+    assert "x/" + "a" * 240 in kept()
 
 
 @pytest.mark.usefixtures("repository")

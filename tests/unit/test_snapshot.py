@@ -219,15 +219,22 @@ def test_too_many_files_are_refused_with_the_fullest_folders_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(snapshot, "LIMIT_FILES", 40)
-    for number in range(30):
-        put(f"code/data/train/{number % 3}/{number}.png")
-    for number in range(10):
-        put(f"code/lib/{number}.py")
+    for number in range(40):
+        put(f"code/data/{number % 2}/{number % 3}/{number}.png")
     assert len(content(archive("code"))) == 40
-    put("code/main.py")
-    assert refusal("code").startswith("There are more than 40 files in code. The first of them are")
-    assert "data/train (" in refusal("code")
-    assert ".launchignore" in refusal("code")
+    put("code/data/0/one-more.png")
+    head, _, rest = refusal("code").partition(" data (41), data/")
+    assert head == "There are more than 40 files in code. The first of them are in:"
+    assert "Name what the program does not need in a file .launchignore" in rest
+    put("code/.launchignore", "/data/0")
+    assert len(content(archive("code"))) == 21
+
+
+def test_too_many_files_in_the_folder_itself_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "LIMIT_FILES", 1)
+    put("code/a")
+    put("code/b")
+    assert refusal("code").startswith("There are more than 1 files in code.\nName what")
 
 
 # -- while files change ------------------------------------------------------------------------

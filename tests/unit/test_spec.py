@@ -142,8 +142,10 @@ def test_evolve_changes_a_copy_and_checks_it() -> None:
         ({"python_version": "3.11.7"}, "python_version: a version of Python is written 3.11."),
         (
             {"_wandb_api_key": "x"},
-            "The launch spec has an API key in it (_wandb_api_key), which would be stored.\n"
-            "Leave it out: WANDB_API_KEY is handed over from the environment.",
+            (
+                "The launch spec has an API key in it (_wandb_api_key), which would be stored.\n"
+                "Leave it out: WANDB_API_KEY is handed over from the environment."
+            ),
         ),
         ({"run_id": "../x"}, "run_id: a run id is 1 to 64 letters, digits, '-' or '_'."),
         ({"run_id": ""}, "run_id: a run id is 1 to 64 letters, digits, '-' or '_'."),

@@ -81,16 +81,16 @@ def test_every_kind_of_variable_can_be_declared() -> None:
             {"n": {"schema": {}}},
             "template_variables.n.schema.type",
             (
-                "template_variables.n.schema.type: must be one of integer, number, string, boolean, "
-                "and is null."
+                "template_variables.n.schema.type: must be one of integer, number, string, "
+                "boolean, and is null."
             ),
         ),
         (
             {"n": {"schema": {"type": ["integer"]}}},
             "template_variables.n.schema.type",
             (
-                "template_variables.n.schema.type: must be one of integer, number, string, boolean, "
-                'and is ["integer"].'
+                "template_variables.n.schema.type: must be one of integer, number, string, "
+                'boolean, and is ["integer"].'
             ),
         ),
         (
