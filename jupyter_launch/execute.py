@@ -12,7 +12,7 @@ from typing import Any
 
 from . import backends, environment, sources
 from .backends.base import Backend, Result
-from .builds.recipes import refuse_images, with_build
+from .builds.recipes import asked_for, refuse_images, with_build
 from .errors import (
     BackendError,
     BackendUnavailable,
@@ -37,7 +37,6 @@ from .sources.code import PYTHON
 from .spec import LaunchSpec, merge
 from .states import State
 from .stores.base import Change, Store
-from .templates import fill
 
 
 def execute(store: Store, run: Run, owner: str, claim: Claim) -> None:
@@ -174,7 +173,7 @@ def place(store: Store, run: Run, spec: LaunchSpec, report: Report) -> tuple[Bac
         return backend, backend.prepare(program, report)
     except (BackendUnavailable, ImageNotFound) as error:
         options = spec.resource_args.get(backend.name)
-        if name != backends.AUTO or options or program.build or program.user_id is not None:
+        if name != backends.AUTO or options or asked_for(spec):
             raise  # options of a container mean that it is to be one
         if program.foreign:
             error.hint += "\nCode that is not your own runs in a container only."
@@ -189,6 +188,8 @@ def dress(store: Store, run: Run, spec: LaunchSpec, backend: Backend, program: P
     """Give a program its environment, its interpreter, its image and the options of its place."""
     args = spec.resource_args
     if run.queue is not None:
+        from .templates import fill  # noqa: PLC0415 - a launch now needs none of it
+
         defaults = store.queue_config(run.queue)[1].get("resource_args", {})
         args = merge(fill(defaults, spec.template_variables), args)
     options = dict(args.get(backend.name, {}))

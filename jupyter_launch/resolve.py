@@ -14,20 +14,17 @@ from typing import Any
 
 from . import backends, sources
 from .builds.recipes import refuse_images
-from .builds.requirements import read_requirements
 from .config import setting, user_path
 from .environment import with_secrets
 from .errors import SpecError
 from .job import NO_PROJECT, Job, JobName, parse_ref
 from .report import Silent
 from .runs import Queue
-from .sources import git, repository
 from .sources.base import Snapshots
 from .sources.code import from_path
 from .spec import LaunchSpec, merge
 from .spec_parts import Overrides
 from .stores.base import Store
-from .templates import template_values
 from .validation import check_schema
 
 LIMIT_BYTES = 1_000_000
@@ -74,12 +71,18 @@ def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec
         notices += more
         whole = job.launched(spec) if job else spec
     if spec.requirements:
+        from .builds.requirements import read_requirements  # noqa: PLC0415 - as below
+
         spec = spec.evolve(requirements=read_requirements(spec.requirements))
         whole = job.launched(spec) if job else spec
     if setting("build.inherit_pip_config").value in _YES:
         builder = {**spec.builder.model_dump(exclude_none=True), "inherit_pip_config": True}
         spec = spec.evolve(builder=builder)
     sources.check(whole)
+    if whole.repository:
+        from .builds.push import check_repository  # noqa: PLC0415 - brings docker's client along
+
+        check_repository(whole.repository)
     _check_size(spec)
     _check_place(spec)
     with_secrets(whole, os.environ)
@@ -104,6 +107,8 @@ def with_template(spec: LaunchSpec, store: Store, queue: Queue) -> LaunchSpec:
     SpecError
         Naming a variable whose value is missing, unknown or not allowed.
     """
+    from .templates import template_values  # noqa: PLC0415 - as below
+
     store.ensure_queue(queue)
     variables = store.queue_config(queue)[1].get("template_variables", {})
     return spec.evolve(template_variables=template_values(variables, spec.template_variables))
@@ -182,6 +187,9 @@ def _pinned(
     spec: LaunchSpec, whole: LaunchSpec, keep: Snapshots
 ) -> tuple[LaunchSpec, Sequence[str]]:
     """Replace what names a commit by the commit, and take along what only this machine has."""
+    # What few launches need is not paid for by all: each import takes milliseconds.
+    from .sources import git, repository  # noqa: PLC0415
+
     uri = whole.uri
     if uri is None:
         raise SpecError(
@@ -193,7 +201,10 @@ def _pinned(
     if repository.kept(spec.git):
         return spec, ()  # launched again: the files are here
     found = git.resolve(uri, whole.git.version, whole.git.token)
-    pinned: dict[str, Any] = {"version": found.commit, "ref": found.ref or _ref(whole, found)}
+    pinned: dict[str, Any] = {
+        "version": found.commit,
+        "ref": found.ref or _ref(whole, found.commit),
+    }
     if found.local:
         files = git.archive(uri, found.commit, ref=found.ref, report=Silent())
         pinned["snapshot"] = repository.keep(found.commit, files, keep)
@@ -206,9 +217,9 @@ def _pinned(
     return spec.evolve(**changes), found.notices
 
 
-def _ref(spec: LaunchSpec, found: git.Resolved) -> str | None:
+def _ref(spec: LaunchSpec, commit: str) -> str | None:
     """Keep what a commit was called when it was pinned before."""
-    return spec.git.ref if spec.git.version == found.commit else None
+    return spec.git.ref if spec.git.version == commit else None
 
 
 def _check_size(spec: LaunchSpec) -> None:
@@ -242,4 +253,6 @@ def _without_builder(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_folder(uri: str) -> bool:
     """Say whether a uri is a folder or script of this machine that is no git repository."""
-    return user_path(uri).exists() and not git.is_repository(uri)
+    from .sources.git_uri import is_repository  # noqa: PLC0415 - as above
+
+    return user_path(uri).exists() and not is_repository(uri)

@@ -28,7 +28,6 @@ from .spec import MEDIUM, LaunchSpec, merge
 from .states import OWNED, State
 from .stores import open_store
 from .stores.base import Store
-from .templates import check_templates, placeholders
 
 AGENT_IDLE_S = 60
 """How long an agent that was started for a queue waits for more work before it ends, in seconds."""
@@ -246,6 +245,8 @@ def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, A
 
 def _queue_config(resource: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Check a queue's default config; W&B's names the options of its resource and nothing more."""
+    from .templates import check_templates, placeholders  # noqa: PLC0415 - queues are rarely made
+
     variables = config.get("template_variables") or {}
     args = config.get("resource_args") or {}
     options = {name: value for name, value in config.items() if name not in _OF_QUEUES}

@@ -29,7 +29,7 @@ NAMES = ("docker.exe",) if sys.platform == "win32" else ("docker",)
 # The default builder is the engine itself; others have neither its images nor its tags.
 BUILDX = ("buildx", "build", "--builder", "default", "--load")
 
-_STEP = re.compile(r"#(\d+) \[(?:[^\]\s]+ )?(\d+/\d+)\] (.*)")
+_STEP = re.compile(r"#(\d+) \[(?:[^\]]* )?(\d+/\d+)\] (.*)")
 _OUTPUT = re.compile(r"#(\d+) \d+\.\d+ ?(.*)", re.DOTALL)
 _FAILED = re.compile(r"#(\d+) ERROR:? (.*)")
 
@@ -97,6 +97,13 @@ def build(engine: Engine, order: Order, log: BuildLog, report: Report) -> None:
     BuildFailed
         With the instruction that failed.
     """
+    try:
+        _build(engine, order, log, report)
+    except OSError as error:  # of this machine: what the engine says comes from the command
+        raise log.failure(f"docker cannot be run here: {error.strerror}") from error
+
+
+def _build(engine: Engine, order: Order, log: BuildLog, report: Report) -> None:
     begin = command(engine)
     assert begin is not None
     # The directory is for this user's eyes only, and gone with the build.
@@ -182,5 +189,5 @@ def _follow(process: subprocess.Popen[bytes], log: BuildLog) -> str:
             if broken[1] in steps:
                 log.blame(*steps[broken[1]])
         elif line.strip() and not line.startswith("#") and not failed:
-            why = line.removeprefix("ERROR: ")
+            failed, why = line.startswith("ERROR: "), line.removeprefix("ERROR: ")
     return why

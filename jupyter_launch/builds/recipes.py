@@ -5,33 +5,40 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
+from typing import TYPE_CHECKING
 
 from ..errors import SpecError, Unsupported
 from ..program import Program
 from ..recipe import Recipe
 from ..sources.code import cell_name
 from ..spec import LaunchSpec
-from .dockerfile import bases, copies_context, generated, has_command
-from .requirements import Dependencies, declared
+
+if TYPE_CHECKING:
+    from .requirements import Dependencies
 
 
-def refuse_images(spec: LaunchSpec, place: str) -> None:
-    """Refuse what asks for an image to be built, for a place that runs none. Raises."""
+def asked_for(spec: LaunchSpec) -> str | None:
+    """Name a field of a spec that asks for a container, or for its image; ``None`` if none does."""
     asked = {
         "requirements": spec.requirements,
         "build": spec.build,
         "repository": spec.repository,
         "overrides.dockerfile": spec.overrides.dockerfile,
         "builder.base_image": spec.builder.image,
-        "docker.user_id": spec.docker.user_id,
+        "docker.user_id": spec.docker.user_id is not None,
     }
-    for field, value in asked.items():
-        if value:
-            raise Unsupported(
-                f"{field} needs a container, and {place} runs none.",
-                hint="Launch it with the resource local-container, or leave that out: the program "
-                "then finds what is installed on this machine.",
-            )
+    return next((field for field, value in asked.items() if value), None)
+
+
+def refuse_images(spec: LaunchSpec, place: str) -> None:
+    """Refuse what asks for an image, for a place that runs none. Raises `Unsupported`."""
+    field = asked_for(spec)
+    if field is not None:
+        raise Unsupported(
+            f"{field} needs a container, and {place} runs none.",
+            hint="Launch it with the resource local-container, or leave that out: the program "
+            "then finds what is installed on this machine.",
+        )
 
 
 def with_build(spec: LaunchSpec, program: Program) -> Program:
@@ -58,19 +65,24 @@ def with_build(spec: LaunchSpec, program: Program) -> Program:
     if needs is None and not spec.build and not spec.repository:
         return program.evolve(image=base)
     assert base is not None
-    inherit = spec.builder.inherit_pip_config
     if needs is None:
-        text, context = f"FROM {base}\n", None
-    else:
-        text, context = generated(base, needs, inherit_pip_config=inherit), needs.context()
-    return program.evolve(build=_recipe(spec, base, text, context))
+        return program.evolve(build=_recipe(spec, base, f"FROM {base}\n", None))
+    from .dockerfile import generated  # noqa: PLC0415 - as below
+
+    text = generated(base, needs, inherit_pip_config=spec.builder.inherit_pip_config)
+    return program.evolve(build=_recipe(spec, base, text, needs.context()))
 
 
 def _needs(spec: LaunchSpec, program: Program) -> Dependencies | None:
+    whole_tree = spec.kind in {"path", "git"}
+    if not spec.requirements and not whole_tree:
+        return None
+    # What few launches need is not paid for by all: each import takes milliseconds.
+    from .requirements import Dependencies, declared  # noqa: PLC0415
+
     if spec.requirements:
         return Dependencies.from_lines(spec.requirements)
-    whole_tree = spec.kind in {"path", "git"}
-    return declared(program.archive) if whole_tree else None
+    return declared(program.archive)
 
 
 def _recipe(spec: LaunchSpec, base: str, text: str, context: bytes | None) -> Recipe:
@@ -84,6 +96,8 @@ def _recipe(spec: LaunchSpec, base: str, text: str, context: bytes | None) -> Re
 
 
 def _by_dockerfile(spec: LaunchSpec, program: Program, path: str) -> Program:
+    from .dockerfile import bases, copies_context, has_command  # noqa: PLC0415 - as above
+
     text = _read(program.archive, path)
     context = _context(spec, program.archive) if copies_context(text) else None
     made = program.evolve(build=_recipe(spec, (*bases(text), "scratch")[0], text, context))

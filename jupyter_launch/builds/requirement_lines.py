@@ -14,6 +14,7 @@ CONSTRAINT = "-c "
 """Marks a line that limits versions and installs nothing, where lines stand by themselves."""
 
 LIMIT_BYTES = 1024 * 1024
+WRITTEN_HINT = "Requirements are written like numpy, numpy==2.1 or 'torch>=2,<3'."
 
 LONG = {
     "-r": "--requirement",
@@ -192,7 +193,7 @@ def _requirement(line: str, where: str) -> str:
         found = Requirement(wanted)
     except InvalidRequirement as error:
         why = str(error).partition("\n")[0].rstrip(".")
-        raise _refused(where, f"{why[:1].lower()}{why[1:]}") from error
+        raise _refused(where, f"{why[:1].lower()}{why[1:]}", WRITTEN_HINT) from error
     if found.url and not _URL.fullmatch(found.url):
         raise _refused(where, "its address is a file of this machine", LOCAL_HINT)
     return line

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SpecError
 from ..job import JobRef, parse_ref
-from . import code, image, repository
+from . import code, image
 
 if TYPE_CHECKING:
     from ..program import Program
@@ -98,5 +98,7 @@ def program(spec: LaunchSpec, snapshots: Snapshots, report: Report) -> Program:
     if spec.kind == "image":
         return image.program(spec)
     if spec.kind == "git":
+        from . import repository  # noqa: PLC0415 - few launches need it
+
         return repository.program(spec, snapshots, report)
     return code.program(spec, snapshots)

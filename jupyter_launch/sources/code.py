@@ -7,7 +7,7 @@ import posixpath
 import shlex
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from ..config import user_path
 from ..errors import SpecError
 from ..program import Program
 from ..spec_parts import Source
-from . import snapshot
 
 if TYPE_CHECKING:
     from ..spec import LaunchSpec
@@ -52,7 +51,7 @@ def from_cell(body: str, include: Sequence[str], keep: Snapshots, **where: str |
         interpreter(body.partition("\n")[0])
     else:
         _check_python(body)
-    files = keep.put_snapshot(snapshot.pack(_included(include))) if include else None
+    files = _keep(_included(include), keep) if include else None
     return Source(
         kind="cell", body=body, snapshot=files, include=tuple(include), **where, **_interpreter()
     )
@@ -82,15 +81,28 @@ def from_path(text: str, include: Sequence[str], keep: Snapshots) -> Source:
             field="path",
         ) from error
     if path.is_dir():
-        files = [*snapshot.tree(path), *_included(include)]
+        files = [*_tree(path), *_included(include)]
         main = "main.py" if any(name == "main.py" for name, _ in files) else None
     else:
         files = [(path.name, path), *_included(include)]
         main = path.name
-    kept = keep.put_snapshot(snapshot.pack(files))
+    kept = _keep(files, keep)
     return Source(
         kind="path", path=text, main=main, snapshot=kept, include=tuple(include), **_interpreter()
     )
+
+
+def _keep(files: Iterable[tuple[str, Path]], keep: Snapshots) -> str:
+    # A cell that stands by itself does not pay for these imports.
+    from .snapshot import pack  # noqa: PLC0415
+
+    return keep.put_snapshot(pack(files))
+
+
+def _tree(folder: Path) -> Iterator[tuple[str, Path]]:
+    from .snapshot import tree  # noqa: PLC0415 - as above
+
+    return tree(folder)
 
 
 def _interpreter() -> dict[str, str]:
@@ -119,7 +131,7 @@ def _included(paths: Sequence[str]) -> Iterator[tuple[str, Path]]:
         outside = path.is_absolute() or ".." in path.parts
         name = path.name if outside else path.as_posix()
         if path.is_dir():
-            yield from ((f"{name}/{inner}", file) for inner, file in snapshot.tree(path))
+            yield from ((f"{name}/{inner}", file) for inner, file in _tree(path))
         elif path.is_file():
             yield name, path
         else:

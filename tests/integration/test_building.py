@@ -239,6 +239,27 @@ class TestFailures:
         assert base in run.run.reason
 
 
+class TestWithoutAnEngine:
+    @pytest.fixture(autouse=True)
+    def no_engine(self, images: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+
+    def test_what_a_folder_asks_for_is_taken_from_this_machine(self) -> None:
+        folder = Path("code")
+        folder.mkdir()
+        (folder / "main.py").write_text("print('here')", encoding="utf-8")
+        (folder / "requirements.txt").write_text("colours")
+        run = launched({"uri": str(folder), "resource": "auto"})
+        assert said(run) == "here\n"
+        assert "No container" in next(e.data["text"] for e in run.events() if e.kind == "notice")
+
+    def test_what_the_launch_asks_for_is_not_passed_over(self) -> None:
+        spec = {"source": {"kind": "cell", "body": "1"}, "resource": "auto"}
+        run = launched({**spec, "requirements": ["colours"]})
+        assert run.wait(60) == "failed"
+        assert "does not answer" in run.run.reason
+
+
 class TestStopping:
     def test_a_run_that_is_building_is_stopped_and_so_is_the_build(self, store: Store) -> None:
         run = launched(with_dockerfile(slow(), store))
