@@ -125,8 +125,8 @@ def _built(engine: Engine, recipe: Recipe, tag: str, report: Report) -> dict[str
     for line in secrets.left_out:
         report.output(f"{line}\n".encode())
     log = BuildLog(report, secrets.secrets)
-    context = with_dockerfile(recipe.context, recipe.dockerfile)
-    order = Order(tag, context, recipe.platform, secrets.files)
+    context, name = with_dockerfile(recipe.context, recipe.dockerfile)
+    order = Order(tag, context, name, recipe.platform, secrets.files)
     try:
         with translated(engine.address):
             try:

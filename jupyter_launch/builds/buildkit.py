@@ -16,7 +16,7 @@ from pathlib import Path
 from ..docker_engine import Engine
 from ..report import Report
 from .build_log import BuildLog
-from .order import DOCKERFILE, LABEL, Order
+from .order import LABEL, Order
 from .stream import limited
 
 ASK_S = 20.0
@@ -109,7 +109,7 @@ def _build(engine: Engine, order: Order, log: BuildLog, report: Report) -> None:
     # The directory is for this user's eyes only, and gone with the build.
     with tempfile.TemporaryDirectory(prefix="jupyter-launch-") as folder:
         argv = [*begin, "--progress=plain", f"--tag={order.tag}", f"--label={LABEL}=1"]
-        argv += [f"--file={DOCKERFILE}", *_secrets(order, Path(folder))]
+        argv += [f"--file={order.dockerfile}", *_secrets(order, Path(folder))]
         if order.platform:
             argv.append(f"--platform={order.platform}")
         with (

@@ -10,7 +10,7 @@ from typing import Any
 from ..docker_engine import Engine
 from ..report import Report
 from .build_log import BuildLog
-from .order import DOCKERFILE, LABEL, Order
+from .order import LABEL, Order
 from .stream import Call, limited
 
 _STEP = re.compile(r"(?i:step) (\d+/\d+) ?: (.*)", re.DOTALL)
@@ -27,7 +27,7 @@ def build(engine: Engine, order: Order, log: BuildLog, report: Report) -> None:
     """
     params = {
         "t": order.tag,
-        "dockerfile": DOCKERFILE,
+        "dockerfile": order.dockerfile,
         "labels": json.dumps({LABEL: "1"}),
         "rm": 1,
         "forcerm": 1,  # nothing is left of a step that failed

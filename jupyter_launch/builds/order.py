@@ -11,7 +11,7 @@ from typing import Any
 from docker.utils.build import PatternMatcher
 
 DOCKERFILE = ".jupyter-launch.Dockerfile"
-"""What the Dockerfile is called in the context, where it displaces nothing of the user's."""
+"""What a Dockerfile that is none of the context's files is called there: it displaces none."""
 
 IGNORE = ".dockerignore"
 LABEL = "jupyter_launch.built"
@@ -28,6 +28,8 @@ class Order:
         Its name.
     context : bytes
         A tar archive with everything, the Dockerfile too.
+    dockerfile : str
+        The Dockerfile's name in the context.
     platform : str, optional
         Such as ``linux/amd64``.
     secrets : mapping of str to bytes
@@ -36,6 +38,7 @@ class Order:
 
     tag: str
     context: bytes
+    dockerfile: str
     platform: str | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -61,12 +64,20 @@ def without_ignored(context: bytes | None) -> bytes | None:
     return out.getvalue()
 
 
-def with_dockerfile(context: bytes | None, text: str) -> bytes:
-    """Add the Dockerfile to a context."""
-    out = io.BytesIO(context or b"")
+def with_dockerfile(context: bytes | None, text: str) -> tuple[bytes, str]:
+    """Give a context with the Dockerfile in it, and its name there.
+
+    One that is a file of the context keeps its name: what copies the context copies no other.
+    """
+    data, out = text.encode(), io.BytesIO(context or b"")
+    if context:
+        with tarfile.open(fileobj=io.BytesIO(context)) as files:
+            for entry in files:
+                file = files.extractfile(entry) if entry.size == len(data) else None
+                if file is not None and file.read() == data:
+                    return context, entry.name
     with tarfile.open(fileobj=out, mode="a" if context else "w") as tar:
-        data = text.encode()
         entry = tarfile.TarInfo(DOCKERFILE)
         entry.size, entry.mode = len(data), 0o644
         tar.addfile(entry, io.BytesIO(data))
-    return out.getvalue()
+    return out.getvalue(), DOCKERFILE
