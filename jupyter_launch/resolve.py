@@ -225,17 +225,17 @@ def _ref(spec: LaunchSpec, commit: str) -> str | None:
 
 
 def _check_size(spec: LaunchSpec) -> None:
-    given = {
-        "overrides.run_config": spec.overrides.run_config,
-        "overrides.files": spec.overrides.files,
+    given = {"run_config": spec.overrides.run_config, "files": spec.overrides.files}
+    sizes = {
+        name: len(json.dumps(value, ensure_ascii=False).encode()) for name, value in given.items()
     }
-    size = sum(len(json.dumps(value)) for value in given.values() if value)
+    size, largest = sum(sizes.values()), max(sizes, key=sizes.__getitem__)
     if size > LIMIT_BYTES:
         raise SpecError(
-            f"The run config is {size / 1e6:.1f} MB: more than {LIMIT_BYTES / 1e6:.0f} MB do not "
-            "reach a program through its environment.",
+            f"The {largest.replace('_', ' ')} is {size / 1e6:.1f} MB: more than "
+            f"{LIMIT_BYTES / 1e6:.0f} MB do not reach a program through its environment.",
             hint="Put it into a file, and bring that along: --include FILE",
-            field=max(given, key=lambda name: len(json.dumps(given[name]))),
+            field=f"overrides.{largest}",
         )
 
 
