@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from .errors import SpecError, StoreError
-from .runs import Queue, new_id
-from .stores.base import LEASE_S, NEW_WORK, Agent
+from .runs import Agent, Queue, new_id
+from .stores.base import LEASE_S, NEW_WORK
 from .submit import Launcher
 
 TRY_AGAIN_S = 5.0

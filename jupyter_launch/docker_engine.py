@@ -84,7 +84,7 @@ class Engine(docker.APIClient):
             return False
         return True
 
-    def blocks(self, method: str, path: str, **params: object) -> Blocks:
+    def blocks(self, method: str, path: str, /, **params: object) -> Blocks:
         """Send a request whose answer comes for as long as something happens.
 
         Parameters
@@ -95,9 +95,10 @@ class Engine(docker.APIClient):
             The query.
         """
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"} if method == "POST" else {}
+        headers = {"Accept-Encoding": "identity", **upgrade}  # archives would come compressed
         timeout = (CONNECT_S, None)
         return Blocks(
-            self._ask(method, path, params=params, headers=upgrade, stream=True, timeout=timeout)
+            self._ask(method, path, params=params, headers=headers, stream=True, timeout=timeout)
         )
 
     def _ask(self, method: str, path: str, **how: Any) -> requests.Response:

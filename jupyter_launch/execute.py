@@ -13,6 +13,7 @@ from typing import Any
 from . import backends, environment, sources
 from .backends.base import Backend, Result
 from .builds.recipes import asked_for, refuse_images, with_build
+from .collecting import collect
 from .errors import (
     BackendError,
     BackendUnavailable,
@@ -269,6 +270,7 @@ def _follow(store: Store, run: Run, owner: str, claim: Claim, *, fresh: bool) ->
             log.add(frames)
     result = backend.result(handle)
     state, reason = _outcome(result, claim)
+    collect(store, run, owner, backend)
     store.move(run.id, owner, state, Change(reason=reason, exit_code=result.exit_code))
 
 

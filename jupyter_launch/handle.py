@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import BuildFailed, ExecutionError, RunStopped
@@ -12,6 +12,9 @@ from .states import State
 from .terminal import fold, to_plain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .artifacts import Artifacts
     from .runs import Event, Run
     from .spec import LaunchSpec
     from .stores.base import Store
@@ -210,6 +213,18 @@ class RunHandle:
         overrides = spec.overrides.model_dump(mode="json", exclude_defaults=True)
         overrides["run_config"] = {**spec.overrides.run_config, **(config or {})}
         return self.launcher.again(self.run, spec.evolve(overrides=overrides, run_id=None))
+
+    def artifacts(self) -> Artifacts:
+        """Give what the program left behind, by name: ``run.artifacts()["model.pkl"].read()``."""
+        from .artifacts import Artifacts  # noqa: PLC0415 - most handles only watch
+
+        return Artifacts(self.store, self.id)
+
+    def download(self, dest: str | Path, names: Iterable[str] | None = None) -> list[Path]:
+        """Copy artifacts into a folder: see `jupyter_launch.artifacts.download`."""
+        from .artifacts import download  # noqa: PLC0415 - as above
+
+        return download(self.artifacts(), dest, names)
 
     def __await__(self) -> Generator[Any, None, State]:
         return asyncio.to_thread(self.wait).__await__()

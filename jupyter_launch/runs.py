@@ -139,6 +139,19 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Agent:
+    """A process that claims from queues, as the store records it. Times are Unix seconds."""
+
+    id: str
+    owner: str
+    queues: tuple[Queue, ...]
+    max_jobs: int
+    started: float
+    heartbeat: float
+    status: str
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to a run, numbered from 1 in order.
 

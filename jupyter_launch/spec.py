@@ -90,6 +90,9 @@ class LaunchSpec(Part):
     requirements: Annotated[
         tuple[str, ...], opt("--requirements", metavar="REQUIREMENT", read="list")
     ] = Field((), description="Python packages the program needs")
+    outputs: Annotated[tuple[str, ...], opt("--output", metavar="PATH", read="list")] = Field(
+        (), description="files and folders the program leaves behind, which are kept as artifacts"
+    )
     build: Annotated[bool, opt("-b", "--build", read="flag")] = Field(
         False, description="build an image, make a job of it, and launch that job"
     )
@@ -140,6 +143,15 @@ class LaunchSpec(Part):
                 raise ValueError(f"{name!r} cannot be the name of an environment variable")
             if isinstance(value, dict) and "\0" in value[name]:
                 raise ValueError(f"the value of {name} has a NUL character")
+        return value
+
+    @field_validator("outputs")
+    @classmethod
+    def _check_outputs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            parts = path.split("/")
+            if not path or parts[0] == "" or ".." in parts or "\0" in path:
+                raise ValueError(f"{path!r} is no path in the folder the program runs in")
         return value
 
     @classmethod

@@ -95,7 +95,7 @@ class Builder(Part):
     accelerator: BaseImage = BaseImage()
     cuda: BaseImage = BaseImage()
     destination: str | None = None
-    inherit_pip_config: bool = False
+    inherit_pip_config: bool | None = None
 
     @property
     def image(self) -> str | None:

@@ -54,6 +54,8 @@ class Launcher:
         self.store = store
         self.keeper = Keeper(store, lambda run, adopted: self._start(run, adopted=adopted))
         self.on_free: Callable[[], None] = lambda: None
+        self.newest: str | None = None
+        """The run that was launched here last, if any was."""
         self._asked_for_agent: dict[Queue, float] = {}
         self._agents: dict[Queue, tuple[subprocess.Popen[bytes], frozenset[str]]] = {}
         self._closed = threading.Event()
@@ -128,6 +130,7 @@ class Launcher:
         self.keeper.close()
 
     def _begun(self, run: Run, notices: Sequence[str]) -> RunHandle:
+        self.newest = run.id
         for text in notices:
             self.store.append_event(run.id, "notice", {"text": text})
         if run.owner:

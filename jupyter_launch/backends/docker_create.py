@@ -9,11 +9,13 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
+from ..artifact import OUTPUT_DIR
 from ..docker_engine import Blocks, Engine, words
 from ..errors import SpecError, StartFailed
 from ..program import Program
 from ..runs import Run
 from . import docker_values as values
+from .container_outputs import OUTPUTS
 from .docker_log import EXACT_LOG
 from .docker_options import RESOURCE, ContainerOptions
 from .docker_values import Body, merge
@@ -103,6 +105,8 @@ def _started_before(engine: Engine, name: str, labels: dict[str, str]) -> bool:
 def start(engine: Engine, name: str, program: Program, body: Body, image: Body) -> Blocks:
     """Fill the created container, start it, and give its output; remove it if that fails."""
     try:
+        if output_variables(body):
+            engine.put_archive(name, "/", _folders(OUTPUTS, mode=0o777))
         if program.archive:
             folder = _workdir(body, image)
             if program.workdir:
@@ -130,15 +134,29 @@ def _put(engine: Engine, name: str, folder: str, archive: bytes) -> None:
         engine.put_archive(name, folder, archive)
 
 
-def _folders(path: str) -> bytes:
+def _folders(path: str, mode: int = 0o755) -> bytes:
+    """Make the archive of a folder, empty, and of those above it; its mode is `mode`."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         parts = path.strip("/").split("/")
-        for depth in range(len(parts)):
-            folder = tarfile.TarInfo("/".join(parts[: depth + 1]))
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        for depth in range(1, len(parts) + 1):
+            folder = tarfile.TarInfo("/".join(parts[:depth]))
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755 if depth < len(parts) else mode
             tar.addfile(folder)
     return out.getvalue()
+
+
+def output_variables(body: Body) -> dict[str, str]:
+    """Tell a program its folder for outputs, which it has unless all files are read-only."""
+    return {} if body.get("HostConfig", {}).get("ReadonlyRootfs") else {OUTPUT_DIR: OUTPUTS}
+
+
+def names(archive: bytes | None) -> list[str]:
+    """Name what is in a program's tar file."""
+    if not archive:
+        return []
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return tar.getnames()
 
 
 def _check_program(engine: Engine, name: str, body: Body, image: Body) -> None:

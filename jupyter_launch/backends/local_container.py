@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import math
 import signal
-import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from docker.errors import APIError, NotFound
 from docker.errors import ImageNotFound as NoSuchImage
 
+from ..artifact import Output
 from ..builds.build import ensure
 from ..docker_engine import Blocks, Engine, address, connect, patiently, translated, words
 from ..errors import BackendError, BackendUnavailable, ImageNotFound, SpecError, StartFailed
@@ -26,7 +25,16 @@ from ..program import Program
 from ..report import Report
 from ..runs import LogPosition, Run
 from .base import Backend, Frame, Result, Usage
-from .docker_create import STORE_LABEL, create, create_body, start, was_started
+from .container_outputs import outputs
+from .docker_create import (
+    STORE_LABEL,
+    create,
+    create_body,
+    names,
+    output_variables,
+    start,
+    was_started,
+)
 from .docker_log import EXACT_LOG, after, careless, frames, mended, merged, skipped
 from .docker_options import RESOURCE, container_options
 from .docker_pull import HINT, provide
@@ -77,7 +85,7 @@ class LocalContainer(Backend):
         body = create_body(program, run, options, {})
         if program.build is not None:
             body["Image"] = {"built from": program.build.dockerfile.splitlines()}
-        given = {**program.env, **dict.fromkeys(program.secrets)}
+        given = {**program.env, **output_variables(body), **dict.fromkeys(program.secrets)}
         named = [name if value is None else f"{name}={value}" for name, value in given.items()]
         body["Env"] = [*named, *options.body.get("Env", [])]
         return {
@@ -87,7 +95,7 @@ class LocalContainer(Backend):
             "create": body,
             "platform": options.platform,
             "env_files": list(options.env_files),
-            "files": _names(program.archive),
+            "files": names(program.archive),
         }
 
     def handle(self, run: Run) -> str:
@@ -102,7 +110,7 @@ class LocalContainer(Backend):
         with translated(engine.address):
             image = _inspect_image(engine, _image(program))
             body = create_body(program, run, options, image)
-            body["Env"] = options.environment(environment)
+            body["Env"] = options.environment({**environment, **output_variables(body)})
             body["Labels"][STORE_LABEL] = run.store
             try:
                 if create(engine, name, body, options.platform):
@@ -160,6 +168,10 @@ class LocalContainer(Backend):
         engine, name = _open(handle)
         with translated(engine.address):
             return container_usage(engine, name)
+
+    def outputs(self, handle: str, paths: Sequence[str]) -> Iterator[Output]:
+        """Read them from the engine's archive, whether the container runs or not."""
+        return outputs(*_open(handle), paths)
 
     def stop(self, handle: str, grace_s: float) -> None:
         """Send the stop signal, and kill after the grace, in whole seconds as the engine counts."""
@@ -223,13 +235,6 @@ def _image(program: Program) -> str:
 def _inspect_image(engine: Engine, image: str) -> dict[str, Any]:
     config = engine.image(image)["Config"]
     return {name: value for name, value in config.items() if value}
-
-
-def _names(archive: bytes | None) -> list[str]:
-    if not archive:
-        return []
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return tar.getnames()
 
 
 def _open(handle: str) -> tuple[Engine, str]:

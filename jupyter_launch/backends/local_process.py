@@ -17,17 +17,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..artifact import OUTPUT_DIR, Output
 from ..config import user_path
 from ..errors import BackendError, SpecError, StartFailed, Unsupported
 from ..program import Program
 from ..runs import LogPosition, Run
 from . import supervisor
 from .base import Backend, Frame, Result, Usage
-from .process_folder import ProcessFolder, files, fill
+from .process_folder import OUTPUTS, ProcessFolder, files, fill
+from .process_outputs import outputs
 from .process_stats import session_usage
 
 FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
@@ -135,6 +137,10 @@ class LocalProcess(Backend):
         session = ProcessFolder(Path(handle)).session()
         return None if session is None else session_usage(session)
 
+    def outputs(self, handle: str, paths: Sequence[str]) -> Iterator[Output]:
+        folder = ProcessFolder(Path(handle))
+        return outputs(folder.path / OUTPUTS, folder.workdir(), paths)
+
     def stop(self, handle: str, grace_s: float) -> None:
         folder = ProcessFolder(Path(handle))
         if folder.tell(f"stop {grace_s}\n") and not folder.await_end(grace_s + KILL_S):
@@ -177,7 +183,7 @@ def _plan(program: Program, folder: Path, environment: Mapping[str, str]) -> dic
         "argv": [*program.command, *program.args],
         "workdir": str(_workdir(program, folder / "work")),
         "nice": program.options.get("nice", 0),
-        "environment": dict(environment),
+        "environment": {**environment, OUTPUT_DIR: str(folder / OUTPUTS)},
     }
 
 
@@ -188,7 +194,7 @@ def _workdir(program: Program, work: Path) -> Path:
 def _start(archive: bytes | None, made: Path, folder: Path, plan: dict[str, Any]) -> None:
     # Open before anybody can find the folder, and handed on to the supervisor: so there is
     # no moment at which a program that is about to start looks dead.
-    control = fill(made, archive)
+    control = fill(made, archive, plan["workdir"])
     try:
         if not _claim(made, folder):
             return

@@ -27,7 +27,7 @@ from ..redact import findings
 from ..sources.base import InMemory
 from ..states import State
 from ..submit import launcher
-from . import job_verbs, options, report, request, text, verbs
+from . import artifact_verbs, job_verbs, options, relaunch, report, request, text, verbs
 from .verbs import FAILED, OK
 
 USAGE = 2
@@ -93,7 +93,17 @@ def _submit(verb: str, words: Sequence[str]) -> int:
     for field in findings(spec.to_dict()):
         print(f"{field} looks like a secret; better: --secret NAME", file=sys.stderr)
     handle = made.add(spec) if verb == "add" else made.launch(spec)
-    return _show(handle, asked, wait=verb == "run" if asked.wait is None else asked.wait)
+    wait = verb == "run" if asked.wait is None else asked.wait
+    return _show(handle, as_json=asked.extra["json"], wait=wait)
+
+
+def _relaunch(arguments: argparse.Namespace) -> int:
+    """Launch a run again, and show its log unless it stands on a queue."""
+    config = relaunch.changes(arguments, lambda text: text)
+    old = launcher(setting("store", given=arguments.store).value).handle(arguments.id)
+    handle = old.relaunch(config)
+    wait = handle.run.queue is None if arguments.wait is None else arguments.wait
+    return _show(handle, as_json=arguments.json, wait=wait)
 
 
 def _standard_input(asked: options.Request) -> tuple[options.Request, str | None]:
@@ -113,8 +123,7 @@ def _standard_input(asked: options.Request) -> tuple[options.Request, str | None
     return asked, None
 
 
-def _show(handle: RunHandle, asked: options.Request, *, wait: bool) -> int:
-    as_json = asked.extra["json"]
+def _show(handle: RunHandle, *, as_json: bool, wait: bool) -> int:
     if wait:
         _watch(handle, silently=as_json)
     elif handle.run.queue is None:
@@ -155,10 +164,12 @@ _VERBS: dict[str, tuple[Verb, str]] = {
     "show": (verbs.show_run, "all that is known of a run"),
     "logs": (verbs.logs, "a run's log so far"),
     "attach": (verbs.attach, "a run's log from its first byte, followed to its end"),
+    "artifacts": (artifact_verbs.artifacts, "what a run left behind: list, print or copy it"),
     "stop": (verbs.stop, "stop runs, and wait until they are stopped"),
+    "relaunch": (_relaunch, "launch a run again as it was recorded, as a new run"),
     "agent": (verbs.agent, "claim runs from queues and execute them"),
 }
-_READS = {"list", "show", "logs", "attach", "agent"}
+_READS = {"list", "show", "logs", "attach", "artifacts", "relaunch", "agent"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -174,9 +185,11 @@ def _parser() -> argparse.ArgumentParser:
     made["list"].add_argument("--state", choices=[state.value for state in State])
     made["list"].add_argument("-q", "--queue", metavar="NAME")
     made["list"].add_argument("-n", "--limit", type=int, default=50, help="how many (50)")
-    for name in ("show", "logs", "attach"):
+    for name in ("show", "logs", "attach", "artifacts", "relaunch"):
         made[name].add_argument("id", help="id of the run")
     made["logs"].add_argument("-f", "--follow", action="store_true", help="to the run's end")
+    artifact_verbs.add_to(made["artifacts"])
+    relaunch.add_to(made["relaunch"])
     made["stop"].add_argument("ids", nargs="+", metavar="ID")
     made["stop"].add_argument("--kill", action="store_true", help="at once, without any grace")
     agent = made["agent"]

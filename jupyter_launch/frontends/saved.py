@@ -17,6 +17,7 @@ from ..redact import redact_text
 from ..style import MARK, PLAIN
 from ..terminal import Line, fold, to_ansi, to_html, to_plain
 from ..terminal import Run as Piece
+from .artifact_list import in_words
 
 MIME = "application/vnd.jupyter-launch.run.v1+json"
 TAIL_LINES = 200
@@ -220,7 +221,7 @@ def _without_secrets(lines: list[Line]) -> list[Line]:
 
 def _plain(view: Mapping[str, Any], took: str, log: Sequence[str], more: str) -> str:
     head = [f"{view['symbol']} {view['state']}", view["name"], view["id"], took]
-    said = [*view["notices"], view["reason"], view["hint"]]
+    said = [*view["notices"], view["reason"], view["hint"], _artifacts(view)]
     below = [line for text in [" · ".join(view["facts"]), *said] for line in text.splitlines()]
     shown = [*([more] if more else []), *log]
     return "\n".join(
@@ -244,6 +245,7 @@ def _html(view: Mapping[str, Any], took: str, log: str, more: str) -> str:
         *(_tag("div", f"{_ROW};white-space:pre-wrap", f"⚠ {text}") for text in view["notices"]),
         _tag("div", f"{_ROW};{_BAD if view['state'] in _LOST else ''}", view["reason"]),
         _tag("div", f"{_ROW};white-space:pre-wrap", view["hint"]),
+        _tag("div", _ROW, _artifacts(view)),
     ]
     if log or more:
         note = f"{_tag('span', f'{_DIM};font-style:italic', more)}\n" if more else ""
@@ -252,6 +254,11 @@ def _html(view: Mapping[str, Any], took: str, log: str, more: str) -> str:
     else:
         rows.append('<div style="height:5px"></div>')
     return f'<div style="{_BOX}">{"".join(rows)}</div>'
+
+
+def _artifacts(view: Mapping[str, Any]) -> str:
+    named = in_words(view)
+    return f"artifacts: {named}" if named else ""
 
 
 def _unbroken(fact: str) -> str:

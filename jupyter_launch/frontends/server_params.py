@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ..errors import SpecError
+from ..spec import ID_PATTERN
 from ..states import State
 
 LARGEST = 2**53 - 1
@@ -60,10 +61,22 @@ class RunsQuery(Params):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 50
 
 
-class NewRun(Params):
-    """A launch: now, or on a queue."""
+class ListQuery(Params):
+    """What is shown as a list, and told of whenever it changes."""
 
-    spec: dict[str, Any]
+    what: Literal["runs", "queues", "jobs"]
+    state: tuple[State, ...] = ()
+    queue: Annotated[str, Field(max_length=200)] | None = None
+    notebook: Annotated[str, Field(max_length=4096)] | None = None
+    text: Annotated[str, Field(max_length=1000)] | None = None
+    limit: Annotated[int, Field(strict=True, ge=1, le=1000)] = 50
+
+
+class NewRun(Params):
+    """A launch, now or on a queue: of a spec, or of a file of the server with a spec around it."""
+
+    spec: dict[str, Any] | None = None
+    path: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     add: StrictBool = False
 
 
@@ -113,6 +126,12 @@ class CopyQuery(Params):
     """As what a launch is copied."""
 
     form: Annotated[Literal["magic", "python", "cli"], Field(alias="as")]
+
+
+class DiffQuery(Params):
+    """With which other run, the older one, a run is compared."""
+
+    other: Annotated[str, Field(alias="with", pattern=rf"^{ID_PATTERN.pattern}$")]
 
 
 class LogQuery(Params):

@@ -33,6 +33,7 @@ STATUS = {
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.RunNotFound: HTTPStatus.NOT_FOUND,
     errors.QueueNotFound: HTTPStatus.NOT_FOUND,
+    errors.ArtifactNotFound: HTTPStatus.NOT_FOUND,
 }
 """The status of an error: its own, or that of the nearest class above it."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from .server_artifacts import Artifact
 from .server_log import Log
 from .server_rest import Rest
 
@@ -110,6 +111,16 @@ class Samples(Rest):
         await self.reply(lambda service: service.samples(run_id, self.query))
 
 
+class Artifacts(Rest):
+    """``runs/ID/artifacts``."""
+
+    @web.authenticated
+    @authorized("read")
+    async def get(self, run_id: str) -> None:
+        """List what it left behind."""
+        await self.reply(lambda service: service.artifacts(run_id, self.query))
+
+
 class Bundle(Rest):
     """``runs/ID/bundle``."""
 
@@ -138,6 +149,16 @@ class Spec(Rest):
     async def get(self, run_id: str) -> None:
         """Give what was asked for."""
         await self.reply(lambda service: service.spec(run_id, self.query))
+
+
+class Diff(Rest):
+    """``runs/ID/diff``."""
+
+    @web.authenticated
+    @authorized("read")
+    async def get(self, run_id: str) -> None:
+        """Compare it with another."""
+        await self.reply(lambda service: service.diff(run_id, self.query))
 
 
 class Queues(Rest):
@@ -187,9 +208,12 @@ ROUTES: dict[str, type[Rest]] = {
     "runs/{id}/lines": Lines,
     "runs/{id}/find": Find,
     "runs/{id}/samples": Samples,
+    "runs/{id}/artifacts": Artifacts,
+    "runs/{id}/artifacts/{name}": Artifact,
     "runs/{id}/bundle": Bundle,
     "runs/{id}/copy": Copy,
     "runs/{id}/spec": Spec,
+    "runs/{id}/diff": Diff,
     "queues": Queues,
     "agents": Agents,
     "openapi.yaml": Description,

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..config import user_path
+from ..config import near, user_path
 from ..errors import SpecError
 from ..option import Option
 from ..spec import PRIORITIES
@@ -108,7 +108,11 @@ def _priority(word: str, flag: str) -> int:
         return PRIORITIES[word]
     if word in map(str, PRIORITIES.values()):
         return int(word)
-    raise SpecError(f"{flag} takes {', '.join(PRIORITIES)} (or 0 to 3), not {word!r}.", field=flag)
+    raise SpecError(
+        f"{flag} takes {', '.join(PRIORITIES)} (or 0 to 3), not {word!r}.",
+        hint=near(word, tuple(PRIORITIES)).rstrip(),
+        field=flag,
+    )
 
 
 def pairs(

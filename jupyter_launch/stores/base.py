@@ -1,13 +1,12 @@
 """The seam to the places where runs are recorded.
 
-Public verbs are what every store promises; one contract-test class holds all of them to it. A
-store is opened by URL (`jupyter_launch.stores.open_store`).
+Public verbs are what every store promises; one contract-test class holds all of them to it.
 """
 
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 from ..bell import Listener
 from ..errors import QueueNotFound, RunNotFound
 from ..job import Job, JobName, JobRef
-from ..runs import Event, LogPiece, LogPosition, Queue, Run, Sample
+from ..runs import Agent, Event, LogPiece, LogPosition, Queue, Run, Sample
 from ..spec import LaunchSpec
 from ..states import State
+from .artifact_verbs import ArtifactVerbs
 
 LEASE_S = 15.0
 """How long a lease lasts without being renewed, in seconds."""
@@ -25,21 +25,11 @@ LEASE_S = 15.0
 NEW_WORK = "queue"
 """The topic that rings when an item was put on any queue."""
 
+ANY_RUN = "runs"
+"""The topic that rings when a run was recorded, got into another state, or was deleted."""
+
 FIRST_QUEUE = "default"
 """The queue that needs no creating: every entity has it."""
-
-
-@dataclass(frozen=True)
-class Agent:
-    """A process that claims from queues, as the store records it. Times are Unix seconds."""
-
-    id: str
-    owner: str
-    queues: tuple[Queue, ...]
-    max_jobs: int
-    started: float
-    heartbeat: float
-    status: str
 
 
 @dataclass(frozen=True)
@@ -54,7 +44,7 @@ class Change:
     spec_json: str | None = None
 
 
-class Store(ABC):
+class Store(ArtifactVerbs):
     """Runs, their events and logs, and queues. Safe to use from several threads and processes.
 
     Every verb raises `StoreUnavailable` when the store cannot be reached or written.
@@ -146,9 +136,19 @@ class Store(ABC):
 
     @abstractmethod
     def runs(
-        self, *, states: Iterable[State] = (), queue: Queue | None = None, limit: int = 50
+        self,
+        *,
+        states: Iterable[State] = (),
+        queue: Queue | None = None,
+        notebook: str | None = None,
+        text: str | None = None,
+        limit: int = 50,
     ) -> list[Run]:
-        """Give runs, newest first."""
+        """Give runs, newest first: of a notebook, with a text in their id, name or program."""
+
+    @abstractmethod
+    def places(self) -> Mapping[str, int]:
+        """Count, for every pending run on a queue, those that will be claimed before it."""
 
     @abstractmethod
     def attempts(self, run_id: str) -> list[Run]:
@@ -277,7 +277,7 @@ class Store(ABC):
 
     @abstractmethod
     def listen(self, topic: str) -> Listener:
-        """Listen to a run id, an owner or `NEW_WORK`; enter it *before* looking."""
+        """Listen to a run id, an owner or a topic; enter it *before* looking."""
 
     def wait(
         self, run_id: str, until: Callable[[Run], bool], timeout: float | None = None

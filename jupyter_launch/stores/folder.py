@@ -10,6 +10,7 @@ from ..bell import Bell, ring
 from ..errors import StoreUnavailable
 from ..runs import LogPiece, LogPosition, Sample
 from . import log_file, sample_file
+from .artifact_files import ArtifactFiles
 from .snapshot_file import SnapshotFiles
 
 
@@ -19,12 +20,13 @@ class Folder:
     Parameters
     ----------
     path : Path
-        Made if need be, with ``logs``, ``snapshots`` and ``bells`` in it.
+        Made if need be, with ``logs``, ``snapshots`` and ``bells`` in it, later ``artifacts``.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._snapshots = SnapshotFiles(path / "snapshots")
+        self.artifacts = ArtifactFiles(path / "artifacts")
         self._writers: dict[str, log_file.LogWriter] = {}
         self._lock = threading.Lock()
         try:

@@ -7,22 +7,26 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from ..artifact import Kept, Output
 from ..bell import Bell
 from ..errors import IllegalTransition, LeaseLost, SpecError
 from ..owner import known_dead
 from ..runs import Event, LogPiece, LogPosition, Queue, Run, Sample, new_id
 from ..spec import LaunchSpec
 from ..states import OWNED, State, legal
-from .base import LEASE_S, NEW_WORK, Change, Store
+from .artifact_verbs import Limits
+from .base import ANY_RUN, LEASE_S, NEW_WORK, Change, Store
 from .folder import Folder
 from .sqlite_file import SQLiteFile, path_of
 from .sqlite_jobs import JobVerbs
+from .sqlite_lists import ListVerbs
 from .sqlite_queues import AgentVerbs, QueueVerbs
 
 
-class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
+class SQLiteStore(ListVerbs, QueueVerbs, AgentVerbs, JobVerbs, Store):
     """Runs of one user on one machine.
 
     Parameters
@@ -78,6 +82,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
             assert queue is not None
             self.ensure_queue(queue)
             return self.submit(spec, queue=queue, owner=owner, parent=parent)
+        self._folder.ring(ANY_RUN)
         if queue is not None:
             self._folder.ring(NEW_WORK)
         return self._run(row)
@@ -93,7 +98,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
             row = self._file.row("lease", id=min(found)[2], **lease)
             assert row is not None
             self._state_event(row["id"], State.LEASED, Change())
-        self._changed(row["id"])
+        self._moved(row["id"])
         return self._run(row)
 
     def renew(self, owner: str) -> list[Run]:
@@ -119,6 +124,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
             if taken:
                 self._folder.forget(row["id"])
                 adopted.append(self._run(taken))
+        self._folder.ring(ANY_RUN)
         return adopted
 
     def move(self, run_id: str, owner: str | None, state: State, change: Change) -> Run:
@@ -146,7 +152,7 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
             )
             self._state_event(run_id, state, change)
         assert row is not None
-        self._changed(run_id)
+        self._moved(run_id)
         if state is State.PENDING:
             self._folder.ring(NEW_WORK)
         return self._run(row)
@@ -168,44 +174,22 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
                 run = self._run(row)
         if run.owner:
             self._folder.ring(run.owner)
-        self._changed(run_id)
+        self._moved(run_id)
         return run
 
     def find(self, run_id: str) -> Run | None:
         row = self._file.row("get", id=run_id)
         return self._run(row) if row else None
 
-    def runs(
-        self, *, states: Iterable[State] = (), queue: Queue | None = None, limit: int = 50
-    ) -> list[Run]:
-        wanted = set(states)
-        if queue is not None:
-            rows = self._file.rows("list_queue", queue=str(queue), limit=-1 if wanted else limit)
-        elif wanted:
-            rows = [
-                row for s in wanted for row in self._file.rows("list_state", state=s, limit=limit)
-            ]
-        else:
-            rows = self._file.rows("list", limit=limit)
-        kept = wanted or set(State)
-        rows = sorted((r for r in rows if r["state"] in kept), key=lambda r: -r["seq"])
-        return [self._run(row) for row in rows[:limit]]
-
     def attempts(self, run_id: str) -> list[Run]:
         return [self._run(row) for row in self._file.rows("attempts", id=run_id)]
-
-    def ahead(self, run: Run) -> int:
-        row = self._file.row("ahead", id=run.id)
-        assert row is not None
-        count: int = row[0]
-        return count
 
     def delete(self, run_id: str) -> bool:
         with self._file.transaction():
             gone = self._file.row("delete_pending", id=run_id)
             if gone:
                 self._file.rows("delete_events", id=run_id)
-        self._changed(run_id)
+        self._moved(run_id)
         return gone is not None
 
     # -- events and logs -----------------------------------------------------------------------
@@ -250,7 +234,19 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
     def samples(self, run_id: str, after: float = 0.0) -> list[Sample]:
         return self._folder.samples(run_id, after)
 
-    # -- snapshots -----------------------------------------------------------------------------
+    # -- artifacts and snapshots ---------------------------------------------------------------
+
+    def keep_artifacts(
+        self, run_id: str, owner: str, outputs: Iterable[Output], limits: Limits
+    ) -> list[str]:
+        may = partial(self._check_lease, run_id, owner)
+        return self._folder.artifacts.keep(run_id, outputs, limits, may)
+
+    def artifacts(self, run_id: str) -> list[Kept]:
+        return self._folder.artifacts.list(run_id)
+
+    def artifact_path(self, run_id: str, name: str) -> Path:
+        return self._folder.artifacts.path(run_id, name)
 
     def put_snapshot(self, chunks: bytes | Iterable[bytes]) -> str:
         return self._folder.put_snapshot(chunks)
@@ -266,13 +262,9 @@ class SQLiteStore(QueueVerbs, AgentVerbs, JobVerbs, Store):
     def _changed(self, run_id: str) -> None:
         self._folder.ring(run_id)
 
-    def _run(self, row: sqlite3.Row) -> Run:
-        fields = {key: row[key] for key in row.keys() if key in Run.__dataclass_fields__}  # noqa: SIM118
-        fields["state"] = State(row["state"])
-        fields["queue"] = Queue.parse(row["queue"]) if row["queue"] else None
-        for asked in ("stop_requested", "kill_requested"):
-            fields[asked] = bool(row[asked])
-        return Run(**fields, store=self.id)
+    def _moved(self, run_id: str) -> None:
+        self._changed(run_id)
+        self._folder.ring(ANY_RUN)
 
     def close(self) -> None:
         self._folder.close()

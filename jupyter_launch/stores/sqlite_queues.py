@@ -7,10 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..config import near
 from ..errors import QueueNotFound
 from ..owner import known_dead
-from ..runs import Queue
-from .base import LEASE_S, Agent, Store
+from ..runs import Agent, Queue
+from .base import LEASE_S, Store
 from .sqlite_file import SQLiteFile
 
 AGENT_ALIVE_S = 3 * LEASE_S
@@ -28,10 +29,12 @@ class QueueVerbs(Store):
     def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
         row = self._file.row("get_queue", queue=str(queue))
         if row is None:
-            known = ", ".join(map(str, self.queues())) or "none yet"
+            queues = self.queues()
+            known = ", ".join(map(str, queues)) or "none yet"
+            meant = near(queue.name, [q.name for q in queues if q.entity == queue.entity])
             raise QueueNotFound(
                 f"There is no queue {queue.name!r} of {queue.entity!r}. Queues: {known}.",
-                hint=f"Make it: jupyter launch queue create {queue.name} -e {queue.entity}",
+                hint=f"{meant}Make it: jupyter launch queue create {queue.name} -e {queue.entity}",
             )
         return row["resource"], json.loads(row["config"])
 

@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Agent, Queue
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import Agent, Store
+from jupyter_launch.stores.base import Store
 from tests.browser.card import COUNT, LAUNCH, PATIENCE_MS, Card
 from tests.browser.conftest import ONLY_LAB, Desk
 from tests.browser.lab import NOTEBOOK, output, run_cell

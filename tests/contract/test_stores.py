@@ -32,11 +32,11 @@ from jupyter_launch.errors import (
     StoreError,
 )
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import LogPiece, LogPosition, Queue, Run, Sample, new_id
+from jupyter_launch.runs import Agent, LogPiece, LogPosition, Queue, Run, Sample, new_id
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import OWNED, TERMINAL, State, legal
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.base import LEASE_S, NEW_WORK, Agent, Change, Store
+from jupyter_launch.stores.base import ANY_RUN, LEASE_S, NEW_WORK, Change, Store
 
 SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, "entity": "ann", "name": "first"})
 QUEUE = Queue("ann", "default")
@@ -620,6 +620,56 @@ class StoreContract:
         assert store.runs(states=iter([State.RUNNING])) == [run]
         assert store.runs(states=[State.RUNNING, State.RUNNING]) == [run]
 
+    def test_runs_are_listed_by_notebook(self, store: Store) -> None:
+        def cell(**fields: str) -> LaunchSpec:
+            return LaunchSpec.from_dict({"source": {"kind": "cell", "body": "print(1)", **fields}})
+
+        ours = store.submit(cell(notebook="/home/ann/a.ipynb"), queue=QUEUE)
+        store.submit(cell(notebook="/home/ann/b.ipynb"), queue=QUEUE)
+        store.submit(cell(), queue=QUEUE)
+        assert store.runs(notebook="/home/ann/a.ipynb") == [ours]
+        assert store.runs(notebook="/home/ann/a.ipynb", states=[State.PENDING]) == [ours]
+        assert store.runs(notebook="/home/ann/a.ipynb", states=[State.FAILED]) == []
+
+    def test_runs_are_found_by_a_text(self, store: Store) -> None:
+        body = 'print("A \'quoted" 100%_text")'
+        cell = {"source": {"kind": "cell", "body": body}, "name": "Fit Größe"}
+        named = store.submit(LaunchSpec.from_dict(cell), queue=QUEUE)
+        image = store.submit(SPEC, queue=QUEUE)
+        for text in (named.id, "fit grö", "FIT", body, "100%_"):
+            assert store.runs(text=text) == store.runs(text=text, states=[State.PENDING]) == [named]
+        assert store.runs(text="tiny") == [image]
+        assert store.runs(text="100__") == []
+        assert store.runs(text="") == [image, named]
+
+    def test_places_are_those_of_the_order_in_which_runs_are_claimed(self, store: Store) -> None:
+        other = Queue("bob", "default")
+        first, second = (store.submit(SPEC, queue=QUEUE) for _ in range(2))
+        urgent = store.submit(SPEC.evolve(priority=0), queue=QUEUE)
+        bobs = store.submit(SPEC, queue=other)
+        places = {urgent.id: 0, first.id: 1, second.id: 2, bobs.id: 0}
+        assert store.places() == places
+        assert {id_: store.ahead(store.get(id_)) for id_ in places} == places
+        store.request_stop(first.id)
+        assert store.places() == {urgent.id: 0, second.id: 1, bobs.id: 0}
+
+    def test_whatever_happens_to_a_run_rings_for_who_lists_all(self, store: Store, me: str) -> None:
+        def rings(change: Callable[[], object]) -> bool:
+            with store.listen(ANY_RUN) as bell:
+                change()
+                return bell.wait(5)
+
+        run = store.submit(SPEC, queue=QUEUE)
+        assert rings(lambda: store.submit(SPEC, owner=me))
+        assert rings(lambda: store.claim([QUEUE], me, ()))
+        assert rings(lambda: store.move(run.id, me, State.STARTING, NOTHING))
+        assert rings(lambda: store.request_stop(run.id))
+        waiting = store.submit(SPEC, queue=QUEUE)
+        assert rings(lambda: store.delete(waiting.id))
+        with store.listen(ANY_RUN) as bell:
+            store.append_log(run.id, me, [(1, b"a line")])
+            assert not bell.wait(0)
+
     def test_attempts_are_a_chain_of_relaunches_from_any_of_them(self, store: Store) -> None:
         parents = {"a": "long gone", "b": "a", "x": None, "c": "b", "b2": "a", "c2": "b2", "y": "x"}
         for name, parent in parents.items():
@@ -805,7 +855,7 @@ class StoreContract:
                 use(Queue("ann", "gpus"))
             assert str(failure.value) == (
                 "There is no queue 'gpus' of 'ann'. Queues: ann/default, ann/gpu.\n"
-                "Make it: jupyter launch queue create gpus -e ann"
+                "Did you mean gpu? Make it: jupyter launch queue create gpus -e ann"
             )
         assert store.runs() == []
 

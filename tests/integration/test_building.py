@@ -17,9 +17,9 @@ import pytest
 
 from jupyter_launch import AbstractRun, Api, ExecutionError, Unsupported, launch, launch_add
 from jupyter_launch.errors import BuildFailed, SpecError
-from jupyter_launch.runs import BUILD, Queue, Run
+from jupyter_launch.runs import BUILD, Agent, Queue, Run
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import Agent, Store
+from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher
 from tests.conftest import PYTHON, TINY
 from tests.package_index import Index, package_index

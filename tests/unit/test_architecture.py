@@ -23,6 +23,7 @@ ROOT = Path(jupyter_launch.__file__).parent
 LAYERS = {
     "L0 values": [
         "_version",
+        "artifact",
         "errors",
         "states",
         "runs",
@@ -46,7 +47,15 @@ LAYERS = {
         "terminal",
         "templates",
     ],
-    "L2 seams": ["backends", "backends.base", "stores", "stores.base", "sources.base", "report"],
+    "L2 seams": [
+        "backends",
+        "backends.base",
+        "stores",
+        "stores.artifact_verbs",
+        "stores.base",
+        "sources.base",
+        "report",
+    ],
     "L3 adapters": [
         "backends.*",
         "stores.*",
@@ -63,6 +72,8 @@ LAYERS = {
         "resolve",
         "sampling",
         "execute",
+        "artifacts",
+        "collecting",
         "handle",
         "submit",
         "log_pieces",

@@ -161,11 +161,35 @@ WHERE id = :id RETURNING *;
 -- name: list
 SELECT * FROM runs ORDER BY seq DESC LIMIT :limit;
 
--- name: list_queue
-SELECT * FROM runs WHERE queue = :queue ORDER BY seq DESC LIMIT :limit;
+-- What narrows the list down stands in the order of its cost.
 
--- name: list_state
-SELECT * FROM runs WHERE state = :state ORDER BY seq DESC LIMIT :limit;
+-- name: list_some
+SELECT * FROM runs
+WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue)
+  AND (:notebook IS NULL OR json_extract(spec_json, '$.source.notebook') = :notebook)
+  AND (:text IS NULL OR instr(
+    lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
+      json_extract(spec_json, '$.source.body'), json_extract(spec_json, '$.source.path'),
+      json_extract(spec_json, '$.uri'), json_extract(spec_json, '$.job'),
+      json_extract(spec_json, '$.docker.docker_image'), '')), lower(:text)))
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: list_open
+SELECT * FROM (
+    SELECT * FROM runs WHERE state = 'pending'
+    UNION ALL SELECT * FROM runs WHERE owner IS NOT NULL)
+WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue)
+  AND (:notebook IS NULL OR json_extract(spec_json, '$.source.notebook') = :notebook)
+  AND (:text IS NULL OR instr(
+    lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
+      json_extract(spec_json, '$.source.body'), json_extract(spec_json, '$.source.path'),
+      json_extract(spec_json, '$.uri'), json_extract(spec_json, '$.job'),
+      json_extract(spec_json, '$.docker.docker_image'), '')), lower(:text)))
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: places
+SELECT id, row_number() OVER (PARTITION BY queue ORDER BY priority, seq) - 1 AS place
+FROM runs WHERE state = 'pending' AND queue IS NOT NULL;
 
 -- name: attempts
 WITH RECURSIVE
