@@ -59,24 +59,33 @@ def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec
     _ = spec.kind  # raises unless there is exactly one source
     if spec.uri is not None and _is_folder(spec.uri):
         spec = spec.evolve(uri=None, source=from_path(spec.uri, (), keep))
-    job = _job(spec, store)
+    job = None if spec.job is None else find_job(store, spec.job, spec.entity, spec.project)
     if job is not None:
-        token = {"git": {"token": job.spec.git.token}} if job.spec.git.token else {}
-        spec = LaunchSpec.from_dict(merge(token, {**spec.to_dict(), "job": str(job.ref)}))
-        check_schema(spec.overrides.run_config, job.inputs, f"the inputs of the job {job.ref}")
-    whole = job.launched(spec) if job else spec
+        spec = _of_job(spec, job)
     if spec.uri is not None or (job and spec.git.version):
-        spec, more = _pinned(spec, whole, keep)
+        spec, more = _pinned(spec, job.launched(spec) if job else spec, keep)
         notices += more
-        whole = job.launched(spec) if job else spec
     if spec.requirements:
         from .builds.requirements import read_requirements  # noqa: PLC0415 - as below
 
         spec = spec.evolve(requirements=read_requirements(spec.requirements))
-        whole = job.launched(spec) if job else spec
     if spec.builder.inherit_pip_config is None and setting(INHERIT).value in YES:
         builder = {**spec.builder.model_dump(exclude_none=True), "inherit_pip_config": True}
         spec = spec.evolve(builder=builder)
+    _check(spec, job.launched(spec) if job else spec)
+    return spec, notices
+
+
+def _of_job(spec: LaunchSpec, job: Job) -> LaunchSpec:
+    """Name the very version of a job that is launched, which must fit its inputs."""
+    check_schema(spec.overrides.run_config, job.inputs, f"the inputs of the job {job.ref}")
+    # An agent must see which names it needs, without looking the job up.
+    needs = {"git": {"token": job.spec.git.token}} if job.spec.git.token else {}
+    return LaunchSpec.from_dict(merge(needs, {**spec.to_dict(), "job": str(job.ref)}))
+
+
+def _check(spec: LaunchSpec, whole: LaunchSpec) -> None:
+    """Refuse what cannot work: in the spec, and in `whole`, which has its job laid under it."""
     sources.check(whole)
     if whole.repository:
         from .builds.push import check_repository  # noqa: PLC0415 - brings docker's client along
@@ -85,7 +94,6 @@ def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec
     _check_size(spec)
     _check_place(spec)
     with_secrets(whole, os.environ)
-    return spec, notices
 
 
 def queue_of(spec: LaunchSpec) -> Queue:
@@ -130,12 +138,6 @@ def _with_owner(spec: LaunchSpec) -> LaunchSpec:
         name: setting(name).value for name in ("entity", "project") if getattr(spec, name) is None
     }
     return spec.evolve(**{name: value for name, value in defaults.items() if value})
-
-
-def _job(spec: LaunchSpec, store: Store) -> Job | None:
-    if spec.job is None:
-        return None
-    return find_job(store, spec.job, spec.entity, spec.project)
 
 
 def find_job(store: Store, text: str, entity: str | None, project: str | None) -> Job:
@@ -222,17 +224,17 @@ def _ref(spec: LaunchSpec, commit: str) -> str | None:
 
 
 def _check_size(spec: LaunchSpec) -> None:
-    given = {
-        "overrides.run_config": spec.overrides.run_config,
-        "overrides.files": spec.overrides.files,
+    given = {"run_config": spec.overrides.run_config, "files": spec.overrides.files}
+    sizes = {
+        name: len(json.dumps(value, ensure_ascii=False).encode()) for name, value in given.items()
     }
-    size = sum(len(json.dumps(value)) for value in given.values() if value)
+    size, largest = sum(sizes.values()), max(sizes, key=sizes.__getitem__)
     if size > LIMIT_BYTES:
         raise SpecError(
-            f"The run config is {size / 1e6:.1f} MB: more than {LIMIT_BYTES / 1e6:.0f} MB do not "
-            "reach a program through its environment.",
+            f"The {largest.replace('_', ' ')} is {size / 1e6:.1f} MB: more than "
+            f"{LIMIT_BYTES / 1e6:.0f} MB do not reach a program through its environment.",
             hint="Put it into a file, and bring that along: --include FILE",
-            field=max(given, key=lambda name: len(json.dumps(given[name]))),
+            field=f"overrides.{largest}",
         )
 
 

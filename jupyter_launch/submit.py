@@ -123,9 +123,11 @@ class Launcher:
         """Stop the threads. Runs go on; whoever looks next takes them over."""
         self._closed.set()
         for run_id, thread in list(self._threads.items()):
-            # What has ended is cleared away to the end: nobody might look at it for long.
+            # What has ended is cleared away to the end, and what was built gets its agent: nobody
+            # might look at it for long.
             with contextlib.suppress(StoreError):
-                if self.store.get(run_id).state.terminal:
+                state = self.store.get(run_id).state
+                if state.terminal or state is State.PENDING:
                     thread.join(CLEAR_S)
         self.keeper.close()
 

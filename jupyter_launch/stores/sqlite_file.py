@@ -103,7 +103,7 @@ class SQLiteFile:
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)
         upgrades = [f"upgrade_{number}" for number in range(version, SCHEMA_VERSION)]
-        for name in upgrades if version else ["schema"]:
+        for name in upgrades if version else ["schema", *upgrades[1:]]:
             for statement in self._sql[name].split(";\n"):
                 connection.execute(statement)
         if version == 0:

@@ -180,6 +180,25 @@ class TestWhatIsSeen:
         spec = {"source": {"kind": "cell", "body": "#!/bin/sh\nls /bin/busybox"}}
         assert said(launch_add(queue_name="slim", config=spec)) == "/bin/busybox\n"
 
+    def test_the_command_line_builds_and_leaves_the_rest_to_an_agent(
+        self, store: Store, launcher: Launcher
+    ) -> None:
+        folder = Path("code")
+        folder.mkdir()
+        text = f"FROM {TINY}\nRUN echo {store.id}\nCOPY . /app\nCMD echo from the image\n"
+        (folder / "Dockerfile").write_text(text)
+        (folder / "main.py").write_text("")
+        line = ["add", str(folder), "--build", "--dockerfile", "Dockerfile"]
+        words = [sys.executable, "-m", "jupyter_launch", *line, "-r", "local-container"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "building step" in done.stderr
+        run = AbstractRun(launcher, done.stdout.strip())
+        assert run.run.spec.job == "ann/vision/job-code-main.py:v0"
+        # Whoever waits sees to it that there is an agent; here the one that submitted has.
+        store.wait(run.id, lambda now: now.state.terminal, 60)
+        assert said(run) == "from the image\n"
+
 
 class TestFailures:
     def test_the_failing_step_and_its_last_lines_are_told(
@@ -270,15 +289,12 @@ class TestStopping:
         assert store.jobs() == []
 
     def test_a_build_whose_submitter_was_killed_is_done_by_an_agent(
-        self, store: Store, tmp_path: Path
+        self, store: Store, launcher: Launcher
     ) -> None:
-        Path("Dockerfile").write_text(
-            f"FROM {TINY}\nRUN echo {os.getpid()}; test -e /go || {MARK}\nCMD echo built\n"
-        )
         spec = with_dockerfile(slow("CMD echo built\n"), store)
         process = subprocess.Popen([sys.executable, "-c", ADD, json.dumps(spec)])
-        owner = serving(store)
-        run = AbstractRun(Launcher(store), submitted(store))
+        owner = serving(store, launcher)
+        run = AbstractRun(launcher, submitted(store))
         until_building(run)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
@@ -297,9 +313,9 @@ time.sleep(600)
 """
 
 
-def serving(store: Store) -> str:
+def serving(store: Store, launcher: Launcher) -> str:
     """Pretend that the queue has an agent that takes nothing, and give who it would be."""
-    owner = Launcher(store).keeper.owner
+    owner = launcher.keeper.owner
     queue = Queue("ann", "default")
     store.ensure_queue(queue)
     record = Agent("idle", owner, (queue,), 1, 0.0, 4e9, "running")

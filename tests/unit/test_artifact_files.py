@@ -44,7 +44,10 @@ def everything(folder: Path) -> set[str]:
 
 def test_what_is_kept_is_listed_and_read(files: ArtifactFiles) -> None:
     assert keep(files, content("sub/b.txt", b"two"), content("a.bin", b"\x00")) == []
-    assert [tuple(one) for one in files.list(RUN)] == [("a.bin", 1, 1000.5), ("sub/b.txt", 3, 1000.5)]
+    assert [tuple(one) for one in files.list(RUN)] == [
+        ("a.bin", 1, 1000.5),
+        ("sub/b.txt", 3, 1000.5),
+    ]
     assert files.path(RUN, "sub/b.txt").read_bytes() == b"two"
     assert [one.type for one in files.list(RUN)] == ["application/octet-stream", "text/plain"]
 

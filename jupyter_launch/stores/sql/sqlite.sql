@@ -1,5 +1,7 @@
 -- The embedded store's statements. Times are Unix seconds; queues are written entity/name.
 
+-- A new file takes the same way as an old one: the first schema, then each upgrade.
+
 -- name: schema
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE runs (
@@ -23,13 +25,11 @@ CREATE TABLE runs (
     exit_code INTEGER,
     reason TEXT NOT NULL DEFAULT '',
     parent TEXT,
-    stop_requested INTEGER NOT NULL DEFAULT 0,
-    kill_requested INTEGER NOT NULL DEFAULT 0
+    stop_requested INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX runs_pending ON runs (queue, priority, seq) WHERE state = 'pending';
 CREATE INDEX runs_owned ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_left ON runs (ended) WHERE handle IS NOT NULL;
-CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE TABLE events (
     run_id TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -53,25 +53,7 @@ CREATE TABLE agents (
     heartbeat REAL NOT NULL,
     status TEXT NOT NULL
 );
-CREATE TABLE jobs (
-    entity TEXT NOT NULL,
-    project TEXT NOT NULL,
-    name TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    created REAL NOT NULL,
-    digest TEXT NOT NULL,
-    content TEXT,
-    PRIMARY KEY (entity, project, name, version)
-) WITHOUT ROWID;
-CREATE TABLE job_aliases (
-    entity TEXT NOT NULL,
-    project TEXT NOT NULL,
-    name TEXT NOT NULL,
-    alias TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    PRIMARY KEY (entity, project, name, alias)
-) WITHOUT ROWID;
-PRAGMA user_version = 3;
+PRAGMA user_version = 1;
 
 -- name: upgrade_1
 ALTER TABLE runs ADD COLUMN kill_requested INTEGER NOT NULL DEFAULT 0;
