@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .errors import ExecutionError, LaunchError, RunStopped, SpecError, Unsupported
     from .frontends.api import AbstractRun, Api, QueuedRun, SubmittedRun
+    from .frontends.form import launch_form
     from .frontends.launches import launch, launch_add
     from .handle import RunHandle
     from .spec import LaunchSpec
@@ -33,6 +34,7 @@ _HOMES = {
     "Unsupported": "errors",
     "launch": "frontends.launches",
     "launch_add": "frontends.launches",
+    "launch_form": "frontends.form",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "__version__",
     "launch",
     "launch_add",
+    "launch_form",
     "load_ipython_extension",
     "unload_ipython_extension",
 ]

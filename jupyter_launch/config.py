@@ -18,7 +18,6 @@ holds for all of somebody's work.
 
 from __future__ import annotations
 
-import difflib
 import getpass
 import os
 import re
@@ -107,6 +106,8 @@ def variable(name: str) -> str:
 
 def near(name: str, known: list[str] | tuple[str, ...]) -> str:
     """Ask whether the name was meant that comes nearest, for a hint; empty where none does."""
+    import difflib  # noqa: PLC0415 - loading the extension looks settings up, and errs rarely
+
     close = difflib.get_close_matches(name, known, n=1)
     return f"Did you mean {close[0]}? " if close else ""
 

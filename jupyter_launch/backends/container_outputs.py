@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from typing import IO, Any
 
@@ -17,6 +18,9 @@ from .output_names import leads_to
 
 OUTPUTS = "/jupyter_launch/output"
 """Where a container's programs write what is to be kept."""
+
+UNTOUCHED = 981173106
+"""The time of that folder's last change until something is put into it: Unix time, seconds."""
 
 _PROBLEMS = {
     tarfile.FIFOTYPE: "it is a pipe",
@@ -42,7 +46,8 @@ def outputs(engine: Engine, name: str, paths: Sequence[str]) -> Iterator[Output]
             workdir = engine.inspect_container(name)["Config"]["WorkingDir"] or "/"
         except NotFound:
             return
-        yield from _archived(engine, name, OUTPUTS, "")
+        if _touched(engine, name):
+            yield from _archived(engine, name, OUTPUTS, "")
         for path in paths:
             asked = posixpath.normpath(path)
             where = posixpath.normpath(posixpath.join(workdir, asked))
@@ -50,6 +55,18 @@ def outputs(engine: Engine, name: str, paths: Sequence[str]) -> Iterator[Output]
                 yield from _archived(engine, name, where, "" if asked == "." else asked)
             else:
                 yield Output(path, problem="the program left no such file or folder")
+
+
+def _touched(engine: Engine, name: str) -> bool:
+    """Say whether there can be outputs: most programs leave none, and archives take their time."""
+    stat = engine.file_stat(name, OUTPUTS)
+    if stat is None:
+        return False
+    try:
+        changed = datetime.fromisoformat(stat["mtime"].replace("Z", "+00:00")).timestamp()
+    except ValueError:  # with parts of a second
+        return True
+    return changed != UNTOUCHED
 
 
 def _archived(engine: Engine, name: str, path: str, called: str) -> Iterator[Output]:

@@ -15,7 +15,7 @@ from ..errors import SpecError, StartFailed
 from ..program import Program
 from ..runs import Run
 from . import docker_values as values
-from .container_outputs import OUTPUTS
+from .container_outputs import OUTPUTS, UNTOUCHED
 from .docker_log import EXACT_LOG
 from .docker_options import RESOURCE, ContainerOptions
 from .docker_values import Body, merge
@@ -142,6 +142,7 @@ def _folders(path: str, mode: int = 0o755) -> bytes:
         for depth in range(1, len(parts) + 1):
             folder = tarfile.TarInfo("/".join(parts[:depth]))
             folder.type, folder.mode = tarfile.DIRTYPE, 0o755 if depth < len(parts) else mode
+            folder.mtime = UNTOUCHED
             tar.addfile(folder)
     return out.getvalue()
 

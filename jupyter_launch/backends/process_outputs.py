@@ -25,7 +25,10 @@ def outputs(folder: Path, workdir: Path, paths: Sequence[str]) -> Iterator[Outpu
     paths : sequence of str
         Files and folders in `workdir` that are outputs as well.
     """
-    yield from _Found(folder).below(folder, "")
+    if folder.is_symlink():
+        yield Output(folder.name, problem="the program put a link in the place of the folder")
+    else:
+        yield from _Found(folder).below(folder, "")
     for path in paths:
         yield from _asked(workdir, path)
 

@@ -15,6 +15,7 @@ from ..config import NAMES, setting, user_path
 from ..errors import LaunchError
 from ..job import NO_PROJECT, JobRef, parse_ref
 from ..redact import secret_like
+from ..runs import Queue
 from ..spec import PRIORITIES
 from ..stores import open_store
 from ..stores.base import FIRST_QUEUE, Store
@@ -88,7 +89,7 @@ def paths(typed: str) -> Iterator[Candidate]:
     try:
         with os.scandir(folder) as entries:
             found = sorted(islice(entries, 2000), key=lambda entry: entry.name)
-    except OSError:
+    except (OSError, ValueError):  # a NUL character is no part of a path
         return
     for entry in found:
         if entry.name.startswith(".") <= name.startswith("."):
@@ -101,8 +102,9 @@ def _entity(source: Source, line: Line) -> str:
 
 
 def _queues(source: Source, line: Line, _typed: str) -> Iterator[Candidate]:
+    entity = _entity(source, line)
     for queue in source.known.queues():
-        if queue.entity == _entity(source, line):
+        if queue.entity == entity:
             yield Candidate(queue.name, "queue")
     yield Candidate(FIRST_QUEUE, "queue")
 
@@ -124,9 +126,10 @@ def _projects(source: Source, _line: Line, _typed: str) -> Iterator[Candidate]:
 def _jobs(source: Source, line: Line, typed: str) -> Iterator[Candidate]:
     """Name jobs; behind a colon, their aliases and versions. The own entity may be left out."""
     name, colon, _ = typed.partition(":")
+    entity = _entity(source, line)
     for job in source.known.jobs():
         full = str(job.name)
-        short = full.partition("/")[2] if job.name.entity == _entity(source, line) else full
+        short = full.partition("/")[2] if job.name.entity == entity else full
         if colon and name in (full, short, job.name.name):
             yield from (Candidate(f"{name}:{a}", "job") for a in (*job.aliases, job.ref.alias))
         elif not colon:
@@ -180,11 +183,10 @@ def _job_asked_for(source: Source, line: Line) -> JobRef | None:
 
 def _template_keys(source: Source, line: Line, typed: str) -> Iterator[Candidate]:
     name = (line.given.get("queue") or [source.setting("queue")])[-1]
-    for queue in source.known.queues():
-        if queue.name == name and queue.entity == _entity(source, line):
-            config = source.known.queue_config(queue)
-            variables = config.get("template_variables") or {}
-            yield from _pairs({n: v.get("schema") or {} for n, v in variables.items()}, typed)
+    queue = Queue(_entity(source, line), name)
+    if queue in source.known.queues():
+        variables = source.known.queue_config(queue).get("template_variables") or {}
+        yield from _pairs({n: v.get("schema") or {} for n, v in variables.items()}, typed)
 
 
 def _pairs(schemas: Mapping[str, Any], typed: str) -> Iterator[Candidate]:

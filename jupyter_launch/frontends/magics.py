@@ -17,6 +17,9 @@ from traitlets import Bool, Unicode
 
 # What the magics do is imported when one is first used: loading the extension must cost nothing.
 
+_DOTTED = {"build_inherit_pip_config": "build.inherit_pip_config"}
+"""The settings whose names no trait can have."""
+
 
 @magics_class
 class LaunchMagics(Magics):
@@ -75,10 +78,8 @@ class LaunchMagics(Magics):
 
     def settings(self) -> dict[str, str | None]:
         """Give what ``%config`` and IPython's configuration say, by the names of settings."""
-        said = {name: getattr(self, name) for name in self.trait_names(config=True)}
-        inherit = said.pop("build_inherit_pip_config")
-        given = {name: value or None for name, value in said.items()}
-        return {**given, "build.inherit_pip_config": None if inherit is None else str(inherit)}
+        said = {_DOTTED.get(name, name): getattr(self, name) for name in self.traits(config=True)}
+        return {name: None if value in (None, "") else str(value) for name, value in said.items()}
 
     def _run(self, verb: str, line: str, cell: str | None) -> Any:
         from .run_magic import run_magic  # noqa: PLC0415

@@ -122,6 +122,6 @@ TEXTS = {
             ("Some:", "%launch_config queue resource"),
             ("Setting one for this session:", '%config LaunchMagics.queue = "gpu"'),
         ),
-        ("entity", "project", "queue", "resource", "image", "store", "build.inherit_pip_config"),
+        (*_SETTINGS, "build.inherit_pip_config", "artifacts.limit"),
     ),
 }

@@ -82,9 +82,8 @@ class SQLiteStore(ListVerbs, QueueVerbs, AgentVerbs, JobVerbs, Store):
             assert queue is not None
             self.ensure_queue(queue)
             return self.submit(spec, queue=queue, owner=owner, parent=parent)
-        self._folder.ring(ANY_RUN)
-        if queue is not None:
-            self._folder.ring(NEW_WORK)
+        for topic in (ANY_RUN,) if queue is None else (ANY_RUN, NEW_WORK):
+            self._folder.ring(topic)
         return self._run(row)
 
     def claim(self, queues: Sequence[Queue], owner: str, names: Iterable[str]) -> Run | None:

@@ -2,6 +2,7 @@
 
 import type { NotebookPanel } from "@jupyterlab/notebook";
 import { OutputAreaModel, SimplifiedOutputArea } from "@jupyterlab/outputarea";
+import type { Kernel } from "@jupyterlab/services";
 import { Panel, Widget } from "@lumino/widgets";
 
 import { button } from "./card/dom.js";
@@ -10,6 +11,22 @@ import type { Words } from "./card/messages.js";
 /** Python for the form of a recorded run; it leaves nothing behind in the notebook's variables. */
 const code = (run: string): string =>
   `(lambda ours: ours.launch_form(ours.Api().run(${JSON.stringify(run)})))(__import__("jupyter_launch"))`;
+
+const PATIENCE_MS = 500;
+
+/** Say whether a kernel is free, or is so in a moment. */
+async function idle(kernel: Kernel.IKernelConnection): Promise<boolean> {
+  let free = (): void => undefined;
+  const freed = new Promise<void>((resume) => (free = resume));
+  const look = (): void => {
+    if (kernel.status === "idle") free();
+  };
+  kernel.statusChanged.connect(look);
+  look();
+  await Promise.race([freed, new Promise((resume) => setTimeout(resume, PATIENCE_MS))]);
+  kernel.statusChanged.disconnect(look);
+  return kernel.status === "idle";
+}
 
 /**
  * Have the notebook's kernel show the form of a run, to be put below an element of a cell.
@@ -22,7 +39,7 @@ export async function form(
   words: Words,
 ): Promise<Widget | null> {
   const kernel = panel.sessionContext.session?.kernel;
-  if (kernel?.status !== "idle") return null;
+  if (!kernel || !(await idle(kernel))) return null;
   if ((await kernel.info).language_info.name !== "python") return null;
   const { rendermime } = panel.content;
   const area = new SimplifiedOutputArea({

@@ -113,15 +113,22 @@ class Active {
 /** Note whenever the active cell may have become another one, or other than it was. */
 function follow(app: JupyterFrontEnd, tracker: INotebookTracker): void {
   const changed = (): void => app.commands.notifyCommandChanged(RELAUNCH);
-  let cell: CodeCell | null = null;
-  tracker.activeCellChanged.connect((_tracker, active) => {
-    cell?.model.contentChanged.disconnect(changed);
-    cell?.model.outputs.changed.disconnect(changed);
-    cell = active instanceof CodeCell ? active : null;
-    cell?.model.contentChanged.connect(changed);
-    cell?.model.outputs.changed.connect(changed);
+  let leave = (): void => undefined;
+  const become = (active: unknown): void => {
+    leave();
+    if (active instanceof CodeCell) {
+      const { contentChanged, outputs } = active.model; // which a disposed cell has no more
+      contentChanged.connect(changed);
+      outputs.changed.connect(changed);
+      leave = (): void => {
+        contentChanged.disconnect(changed);
+        outputs.changed.disconnect(changed);
+      };
+    }
     changed();
-  });
+  };
+  tracker.activeCellChanged.connect((_tracker, active) => become(active));
+  become(tracker.activeCell);
 }
 
 export const relaunch: JupyterFrontEndPlugin<void> = {

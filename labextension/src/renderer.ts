@@ -97,7 +97,10 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
     this.#form = this.#panel && (await form(this.#panel, run, this.node, this.#words));
     if (!this.#form) return false;
     if (this.isDisposed) this.#form.dispose();
-    else this.addWidget(this.#form);
+    else {
+      this.addWidget(this.#form);
+      this.node.append(this.#form.node); // the card is no widget: widgets are put before it
+    }
     return true;
   }
 

@@ -66,7 +66,7 @@ export class Server implements Transport, ArtifactSource {
     const v = `list-${++this.#named}`;
     const ask = (now: Asked): void => {
       this.#lists.set(v, [now, listener]);
-      if (this.state === "connected") this.#ask(v, now);
+      this.#ask(v, now); // or as soon as there is a connection
     };
     ask(asked);
     if (!this.#socket) this.#open();
@@ -170,6 +170,7 @@ export class Server implements Transport, ArtifactSource {
     const [message, bytes] = parse(data);
     if (message.t === "welcome") {
       this.#pause = AGAIN_MS;
+      for (const [v, [asked]] of this.#lists) this.#ask(v, asked); // whatever store it is
       void this.store().then((store) =>
         this.#become(store === message.store ? "connected" : "lost"),
       );
@@ -192,8 +193,7 @@ export class Server implements Transport, ArtifactSource {
     if (state === this.state) return;
     this.state = state;
     for (const listener of [...this.#listeners.values()]) listener.onState(state);
-    for (const [v, [asked, listener]] of [...this.#lists]) {
-      if (state === "connected") this.#ask(v, asked);
+    for (const [, listener] of [...this.#lists.values()]) {
       listener.onLink(state);
     }
   }

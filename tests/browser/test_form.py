@@ -31,6 +31,12 @@ class FilledForm:
         self.output = output(self.page, 0)
         expect(self.button("Launch now")).to_be_visible(timeout=PATIENCE_MS)
 
+    def card(self) -> Card:
+        """Give the card below the form, in view: out of sight, an ended run is not fed."""
+        card = Card(self.page, self.output)
+        card.root.scroll_into_view_if_needed(timeout=PATIENCE_MS)
+        return card
+
     def field(self, label: str) -> Locator:
         """Give an input by its label."""
         return self.output.get_by_label(label, exact=True)
@@ -58,20 +64,20 @@ def test_a_form_is_filled_checked_and_launched(desk: Desk, store: Store) -> None
     form.expect_error("Did you mean 'local-process'?")
     form.field("resource").fill("local-process")
     expect(form.output.get_by_role("alert")).to_have_count(0, timeout=PATIENCE_MS)
-    form.field("name").fill("from a form")
-    expect(form.field("name")).to_have_value("from a form")
+    name = f"from {desk.notebook}"
+    form.field("name").fill(name)
     form.press("Copy as magic")
     magic = form.field("magic")
     expect(magic).to_have_value(
-        re.compile(r"^%%launch --set lr=0\.1 -n 'from a form' -r local-process\nimport os\n"),
+        re.compile(rf"^%%launch --set lr=0\.1 -n '{name}' -r local-process\nimport os\n"),
         timeout=PATIENCE_MS,
     )
     form.press("Preview")
     expect(form.field("preview")).to_have_value(re.compile("argv:"), timeout=PATIENCE_MS)
     form.button("Launch now").dblclick()
-    card = Card(form.page, form.output).expect_state("finished").expect_live()
+    card = form.card().expect_state("finished").expect_live()
     assert '{"lr": 0.1}\n' in store.read_log(card.run_id).decode()
-    assert [run.id for run in store.runs() if run.name == "from a form"] == [card.run_id]
+    assert [run.id for run in store.runs() if run.name == name] == [card.run_id]
     form.field("name").fill("once more")
     form.press("Launch now")
     expect(form.output.locator("[data-run]:not([hidden])")).to_have_count(2, timeout=PATIENCE_MS)

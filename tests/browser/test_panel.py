@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Queue, Run
+from jupyter_launch.runs import Queue, Run, new_id
 from jupyter_launch.sources.code import from_cell
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Change, Store
+from tests.browser.card import PATIENCE_MS
 from tests.browser.conftest import ONLY_LAB, Desk
 from tests.jupyter_server import cell, recorded
 
@@ -52,22 +52,32 @@ class Panel:
 
 
 @pytest.fixture
-def panel(desk: Desk) -> Iterator[Panel]:
+def panel(desk: Desk) -> Panel:
     """Give the panel, beside a notebook of two cells."""
-    yield Panel(desk.open("1 + 1", "2 + 2"))
+    return Panel(desk.open("1 + 1", "2 + 2"))
 
 
-def held(store: Store, **fields: Any) -> tuple[Run, str]:
-    """Record a run that somebody holds, without running anything."""
+def waiting(store: Store, **fields: Any) -> Run:
+    """Put a run on a queue of its own, which nobody serves."""
+    queue = Queue("ann", new_id())
+    store.create_queue(queue, "local-process", {})
+    return store.submit(LaunchSpec.from_dict(cell("print(1)", **fields)), queue=queue)
+
+
+def fail(store: Store, run: Run, reason: str) -> None:
+    """Let it fail, without running anything."""
+    assert run.queue is not None
     owner = new_owner()
-    return store.submit(LaunchSpec.from_dict(cell("print(1)", **fields)), owner=owner), owner
+    store.claim([run.queue], owner, ())
+    store.move(run.id, owner, State.STARTING, Change())
+    store.move(run.id, owner, State.FAILED, Change(reason=reason))
 
 
 def test_the_list_is_live_and_a_change_repaints_its_row_alone(panel: Panel, store: Store) -> None:
     other = recorded(store, name="other")
-    run, owner = held(store, name="mine")
+    run = waiting(store, name="mine")
     row = panel.row(run)
-    expect(row).to_contain_text("leased")
+    expect(row).to_contain_text("pending")
     assert panel.rows()[:2] == [run.id, other.id]
     panel.root.evaluate(
         """root => { window.nodes = [...root.querySelectorAll('[data-run]')]; window.painted = [];
@@ -77,8 +87,7 @@ def test_the_list_is_live_and_a_change_repaints_its_row_alone(panel: Panel, stor
         .observe(root.querySelector('.jl-list'),
             {subtree: true, childList: true, characterData: true, attributes: true}); }"""
     )
-    store.move(run.id, owner, State.STARTING, Change())
-    store.move(run.id, owner, State.FAILED, Change(reason="for a test"))
+    fail(store, run, "for a test")
     expect(row).to_contain_text("failed")
     expect(row).to_contain_text("for a test")
     assert set(panel.page.evaluate("window.painted")) == {run.id}
@@ -96,16 +105,18 @@ def test_new_runs_come_on_top_and_deleted_ones_go(panel: Panel, store: Store) ->
     assert panel.rows()[:2] == [second.id, first.id]
     queue = Queue("", "default")
     store.ensure_queue(queue)
-    waiting = store.submit(LaunchSpec.from_dict(cell("print(1)")), queue=queue)
-    expect(panel.row(waiting)).to_contain_text("next")
-    store.delete(waiting.id)
-    expect(panel.row(waiting)).to_have_count(0)
+    third = store.submit(LaunchSpec.from_dict(cell("print(1)")), queue=queue)
+    expect(panel.row(third)).to_contain_text("next")
+    store.delete(third.id)
+    expect(panel.row(third)).to_have_count(0)
 
 
 def test_rows_are_narrowed_down_and_grouped(panel: Panel, store: Store, desk: Desk) -> None:
     source = from_cell("print('x')", (), store, notebook=str(desk.path), cell="cell-1")
     spec = LaunchSpec.from_dict({"name": "fitting", "resource": "local-process"})
-    run = store.submit(spec.evolve(source=source), owner=new_owner())
+    queue = Queue("ann", new_id())
+    store.create_queue(queue, "local-process", {})
+    run = store.submit(spec.evolve(source=source), queue=queue)
     other = recorded(store, name="something else")
     expect(panel.row(other)).to_be_visible()
     panel.root.get_by_role("searchbox").fill("FITTING")
@@ -129,7 +140,9 @@ def test_rows_are_narrowed_down_and_grouped(panel: Panel, store: Store, desk: De
 def test_a_click_leads_to_the_cell(panel: Panel, store: Store, desk: Desk) -> None:
     source = from_cell("print('x')", (), store, notebook=str(desk.path), cell="cell-1")
     spec = LaunchSpec.from_dict({"resource": "local-process"}).evolve(source=source)
-    run = store.submit(spec, owner=new_owner())
+    queue = Queue("ann", new_id())
+    store.create_queue(queue, "local-process", {})
+    run = store.submit(spec, queue=queue)
     expect(panel.row(run)).to_be_visible()
     panel.choose(run, "Go to the cell")
     panel.page.wait_for_function(
@@ -139,11 +152,17 @@ def test_a_click_leads_to_the_cell(panel: Panel, store: Store, desk: Desk) -> No
 
 def test_the_log_opens_in_a_tab_that_survives_a_reload(panel: Panel, store: Store) -> None:
     run = recorded(store, b"a line of the log\n", name="told")
-    panel.row(run).get_by_role("button", name="Open the log of told").click()
+    opener = panel.row(run).get_by_role("button", name="Open the log of told")
+    with panel.page.expect_response(
+        lambda answer: "api/workspaces" in answer.url and run.id in (answer.request.post_data or "")
+    ):
+        opener.click()
     card = panel.page.locator(f".jl-view-tab .jl-card[data-run='{run.id}']")
     expect(card).to_contain_text("a line of the log")
-    panel.row(run).get_by_role("button", name="Open the log of told").click()
+    opener.click()
     expect(card).to_have_count(1)
+    panel.page.reload()
+    expect(card).to_contain_text("a line of the log", timeout=PATIENCE_MS)
 
 
 def test_runs_are_stopped_and_launched_again(panel: Panel, store: Store) -> None:
@@ -156,13 +175,12 @@ def test_runs_are_stopped_and_launched_again(panel: Panel, store: Store) -> None
     assert new.parent == old.id
     ended = store.wait(new.id, lambda run: run.state.terminal, 30)
     assert ended is not None
-    store.ensure_queue(Queue("ann", "default"))
-    waiting = store.submit(LaunchSpec.from_dict(cell("print(1)")), queue=Queue("ann", "default"))
-    panel.row(waiting).get_by_role("button", name="Stop").click()
-    expect(panel.row(waiting)).to_contain_text("stopped")
-    assert store.get(waiting.id).state is State.STOPPED
-    panel.choose(waiting, "Copy the run's id")
-    assert panel.page.evaluate("navigator.clipboard.readText()") == waiting.id
+    third = waiting(store)
+    panel.row(third).get_by_role("button", name="Stop").click()
+    expect(panel.row(third)).to_contain_text("stopped")
+    assert store.get(third.id).state is State.STOPPED
+    panel.choose(third, "Copy the run's id")
+    assert panel.page.evaluate("navigator.clipboard.readText()") == third.id
 
 
 def test_queues_and_jobs_have_tabs(panel: Panel, store: Store) -> None:
@@ -181,9 +199,9 @@ def test_queues_and_jobs_have_tabs(panel: Panel, store: Store) -> None:
 
 
 def test_the_end_of_a_run_is_told_wherever_the_user_is(panel: Panel, store: Store) -> None:
-    run, owner = held(store, name="long one")
+    run = waiting(store, name="long one")
     expect(panel.row(run)).to_be_visible()
-    store.move(run.id, owner, State.FAILED, Change(reason="out of luck"))
+    fail(store, run, "out of luck")
     expect(panel.row(run)).to_contain_text("failed")
     panel.page.evaluate(COMMAND, ["apputils:display-notifications", {}])
     expect(panel.page.locator(".jp-Notification-List")).to_contain_text("long one: failed")
@@ -191,7 +209,7 @@ def test_the_end_of_a_run_is_told_wherever_the_user_is(panel: Panel, store: Stor
 
 def test_axe_finds_nothing_serious(panel: Panel, store: Store) -> None:
     run = recorded(store, name="seen")
-    held(store, name="by axe")
+    waiting(store, name="by axe")
     expect(panel.row(run)).to_be_visible()
     panel.page.evaluate(AXE.read_text(encoding="utf-8"))
     for theme in (*THEMES[::-1],):
@@ -234,3 +252,33 @@ def test_hostile_names_are_shown_as_text(panel: Panel, store: Store) -> None:
     run = recorded(store, name="<img src=x onerror='window.hurt = true'>")
     expect(panel.row(run)).to_contain_text("<img src=x")
     assert panel.page.evaluate("window.hurt") is None
+
+
+def test_a_notebook_is_launched_from_its_toolbar(desk: Desk, store: Store) -> None:
+    page = desk.open("answer = 6 * 7", "print('the answer is', answer)")
+    page.get_by_role("button", name="Save the notebook and run all of it as a program").click()
+    dialog = page.locator(".jp-Dialog")
+    dialog.get_by_label("Where").select_option("local-process")
+    dialog.get_by_label("Parameters, one in a line").fill("lr = 0.1")
+    dialog.get_by_role("button", name="Launch").click()
+    card = page.locator(".jl-view-tab .jl-card")
+    expect(card).to_have_attribute("data-state", "finished", timeout=2 * PATIENCE_MS)
+    expect(card).to_contain_text("the answer is 42")
+    (run,) = (run for run in store.runs() if run.spec.source and run.spec.source.main)
+    assert run.spec.source is not None
+    assert run.spec.source.main == desk.notebook
+    assert dict(run.spec.overrides.run_config) == {"lr": 0.1}
+
+
+def test_what_cannot_be_launched_is_told(desk: Desk, store: Store) -> None:
+    before = store.runs()
+    page = desk.open("6 * 7")
+    page.evaluate(COMMAND, ["jupyter-launch:launch-notebook", {}])
+    dialog = page.locator(".jp-Dialog")
+    dialog.get_by_label("Requirements").fill("=wrong=")
+    dialog.get_by_role("button", name="Launch").click()
+    expect(dialog).to_have_count(0)
+    page.evaluate(COMMAND, ["apputils:display-notifications", {}])
+    told = page.locator(".jp-Notification-List")
+    expect(told).to_contain_text("The requirement '=wrong='", timeout=PATIENCE_MS)
+    assert store.runs() == before

@@ -49,6 +49,11 @@ def again(page: Page, number: int) -> Locator:
     return cell.locator(f".jp-cell-toolbar [data-command='{COMMAND}'] >> visible=true")
 
 
+def answer(page: Page, label: str) -> None:
+    """Answer the question that is asked."""
+    page.locator(".jp-Dialog").get_by_role("button", name=label).click(timeout=PATIENCE_MS)
+
+
 def write(page: Page, number: int, text: str) -> None:
     """Change a cell's text."""
     page.evaluate(
@@ -101,15 +106,15 @@ def test_a_changed_text_is_offered_beside_what_was_recorded(desk: Desk, store: S
     button = again(page, 0)
     expect(button).to_have_attribute("title", re.compile("text has changed"))
     button.click()
-    page.get_by_role("button", name="Re-launch as recorded").click(timeout=PATIENCE_MS)
+    answer(page, "Re-launch as recorded")
     second = successor(card, first, store)
     card.expect_line(FIRST)
 
     again(page, 0).click()
-    page.get_by_role("button", name="Cancel").click(timeout=PATIENCE_MS)
+    answer(page, "Cancel")
     assert card.run_id == second
     again(page, 0).click()
-    page.get_by_role("button", name="Launch the new text").click(timeout=PATIENCE_MS)
+    answer(page, "Launch the new text")
     expect(card.root).not_to_have_attribute("data-run", second, timeout=PATIENCE_MS)
     card.expect_state("finished").expect_line(NEW)
     assert store.get(card.run_id).parent is None
@@ -253,15 +258,16 @@ def test_a_busy_kernel_leaves_the_editor_of_the_spec(desk: Desk, store: Store) -
 @ONLY_LAB
 def test_what_nobody_knows_any_more_is_said(desk: Desk) -> None:
     card = desk.launch(CELL).expect_state("finished")
+    first = card.run_id
     save(card.page)
     card.page.close()
     desk.server.end_kernels()
-    text = desk.path.read_text().replace(card.run_id, "notthere")
+    text = desk.path.read_text().replace(first, "notthere")
     desk.path.write_text(re.sub(r'"store": "\w+"', '"store": "another"', text))
     page = desk.again()
     Card(page, output(page, 0)).expect_state("finished").expect_live("saved")
     again(page, 0).click()
-    dialog = page.get_by_role("dialog")
+    dialog = page.locator(".jp-Dialog")
     expect(dialog).to_contain_text("cannot be launched again from here", timeout=PATIENCE_MS)
     dialog.get_by_role("button", name="Ok").click()
 

@@ -18,6 +18,7 @@ from jupyter_launch.stores.base import Store
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 QUICKSTART = NOTEBOOKS / "01_quickstart.ipynb"
+FORM = NOTEBOOKS / "03_form_and_relaunch.ipynb"
 OWN_CODE = ("cell", "config", "script", "shell", "failure", "queue")
 """The cells of the quickstart that leave it to us where they run."""
 ABSENT_IMAGE = "jupyter-launch-test/absent:latest"
@@ -123,6 +124,26 @@ def test_quickstart_with_an_engine_that_lacks_the_image(
     cells = executed(QUICKSTART)
     assert_outcome(cells, store)
     assert_fell_back(cells, store, ABSENT_IMAGE)
+
+
+def test_the_form_and_launching_again(store: Store) -> None:
+    text = {name: printed(cell) for name, cell in executed(FORM).items() if "outputs" in cell}
+    assert "epoch 2: lr 0.1, loss 0.050" in text["launch"]
+    assert "epoch 2: lr 0.5, loss 0.250" in text["relaunch"]
+    assert text["again"] == "finished epoch 1: lr 0.1, loss 0.100\n"
+    assert text["magic"].startswith(
+        "%%launch --set lr=0.25 epochs=2 -n training -r local-process\n"
+    )
+    assert "Did you mean 'local-process'?" in text["wrong"]
+    assert text["wrong"].endswith("\n{}\n")
+    assert text["submit"].startswith("finished epoch 1: lr 0.25, loss 0.250\n")
+    assert text["record"].splitlines() == [
+        "False {'lr': 0.1, 'epochs': 2}",
+        "True {'lr': 0.5, 'epochs': 2}",
+        "True {'lr': 0.1, 'epochs': 1}",
+        "True {'lr': 0.25, 'epochs': 2}",
+    ]
+    assert {run.state for run in runs_of(store)} == {State.FINISHED}
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -202,7 +202,9 @@ def test_a_file_of_the_server_is_launched_as_it_is(server: JupyterServer, store:
     assert store.read_log(run.id) == b"as it is\n"
 
 
-@pytest.mark.parametrize("path", ["../secret.py", "/etc/passwd", "work", "no.py", "a\0b", "a" * 4000])
+@pytest.mark.parametrize(
+    "path", ["../secret.py", "/etc/passwd", "work", "no.py", "a\0b", "a" * 4000]
+)
 def test_what_is_no_file_below_the_root_is_not_launched(server: JupyterServer, path: str) -> None:
     (Path(server.root) / "work").mkdir(exist_ok=True)
     (Path(server.root).parent / "secret.py").write_text("print(1)")

@@ -72,7 +72,9 @@ def test_no_name_leads_out_of_the_folder(files: ArtifactFiles, tmp_path: Path, n
     (told,) = keep(files, content(name), content("good"))[:1]
     assert "leads out of the folder" in told
     assert [one.name for one in files.list(RUN)] == ["good"]
-    assert {path.name for path in tmp_path.iterdir()} == {"artifacts"}
+    assert everything(tmp_path) >= {"artifacts", f"artifacts/{RUN}/files/good"}
+    assert not [path for path in everything(tmp_path) if "evil" in path]
+    assert not Path("/etc/evil").exists()
 
 
 @given(st.lists(st.text(alphabet="ab./\\\0\udcff ~", max_size=8), max_size=6))
@@ -195,7 +197,7 @@ def test_who_lost_the_run_keeps_nothing(files: ArtifactFiles) -> None:
 
 def test_the_error_for_a_wrong_name_says_which_there_are(files: ArtifactFiles) -> None:
     keep(files, content("model.pkl"))
-    with pytest.raises(ArtifactNotFound, match="Did you mean 'model.pkl'"):
+    with pytest.raises(ArtifactNotFound, match=r"Did you mean 'model\.pkl'"):
         files.path(RUN, "modle.pkl")
     with pytest.raises(ArtifactNotFound, match=r"There are: model\.pkl"):
         files.path(RUN, "../../../etc/passwd")

@@ -61,6 +61,7 @@ def test_built_in_defaults_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "image": None,
         "store": store,
         "build.inherit_pip_config": None,
+        "artifacts.limit": None,
     }
     assert setting("queue").origin == "default"
 
@@ -113,7 +114,7 @@ def test_an_unknown_setting_is_an_error_that_names_the_known_ones() -> None:
     assert complaint() == (
         f"The project file {path} has a setting nobody knows: 1, qeue.\n"
         "Did you mean queue? Known: entity, project, queue, resource, image, store, "
-        "build.inherit_pip_config."
+        "build.inherit_pip_config, artifacts.limit."
     )
 
 

@@ -157,9 +157,10 @@ WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR que
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: list_open
-SELECT * FROM (
+WITH opened AS MATERIALIZED (
     SELECT * FROM runs WHERE state = 'pending'
     UNION ALL SELECT * FROM runs WHERE owner IS NOT NULL)
+SELECT * FROM opened
 WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue)
   AND (:notebook IS NULL OR json_extract(spec_json, '$.source.notebook') = :notebook)
   AND (:text IS NULL OR instr(

@@ -58,6 +58,7 @@ export function changes(words: Words): Changes {
       other.replaceChildren(...others.map(([name, text]) => new Option(text, name)));
       other.value = before ?? "";
       choose = () => void compare(ask);
+      other.focus();
       choose();
     },
   };

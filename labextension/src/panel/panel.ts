@@ -78,18 +78,13 @@ export class RunsPanel extends Widget {
 
   /** Bring a tab to the front. */
   bring(tab: TabName): void {
-    if (!this.#offered.includes(tab)) return;
-    this.#shown = tab;
-    this.#draw();
-    if (this.#list) this.#look();
+    if (this.#offered.includes(tab)) this.#become(tab);
   }
 
   /** Offer only some tabs. */
   offer(tabs: readonly TabName[]): void {
     this.#offered = TABS.filter((tab) => tabs.includes(tab));
-    this.#shown = this.#offered.includes(this.#shown) ? this.#shown : (this.#offered[0] ?? "runs");
-    this.#draw();
-    if (this.#list) this.#look();
+    this.#become(this.#offered.includes(this.#shown) ? this.#shown : (this.#offered[0] ?? "runs"));
   }
 
   filter(filter: Partial<Filter>): void {
@@ -114,6 +109,13 @@ export class RunsPanel extends Widget {
 
   protected override onActivateRequest(): void {
     this.#bar.querySelector<HTMLElement>("[aria-selected=true]")?.focus();
+  }
+
+  #become(tab: TabName): void {
+    const other = tab !== this.#shown;
+    this.#shown = tab;
+    this.#draw();
+    if (other && this.#list) this.#look();
   }
 
   #look(): void {

@@ -105,6 +105,8 @@ export class Table<T extends Listed> {
   take({ now, changed, ids }: Rows): void {
     if (now) this.#ahead = now - Date.now() / 1000;
     for (const row of (changed ?? []) as T[]) {
+      // After a lost connection all rows come again.
+      if (JSON.stringify(row) === JSON.stringify(this.rows.get(row.id))) continue;
       const drawn = this.drawn.get(row.id) ?? this.make();
       this.drawn.set(row.id, drawn);
       this.rows.set(row.id, row);

@@ -69,7 +69,6 @@ export function runsTab(words: Words, actions: RunActions, ask: () => void): Run
       ...names(seen.notebook, filter.notebook),
     ]);
     set(group, "aria-pressed", filter.grouped);
-    if (text.value !== filter.text) text.value = filter.text;
   };
   const narrowed = (): boolean =>
     Boolean(filter.text || filter.state || filter.queue || filter.notebook);
@@ -105,6 +104,8 @@ export function runsTab(words: Words, actions: RunActions, ask: () => void): Run
   const change = (changes: Partial<Filter>): void => {
     const before = JSON.stringify({ ...filter, grouped: null });
     Object.assign(filter, changes);
+    // What is being typed is not taken away by what else changes meanwhile.
+    if (changes.text !== undefined && changes.text !== text.value) text.value = changes.text;
     options();
     if (JSON.stringify({ ...filter, grouped: null }) === before) draw();
     else {
