@@ -62,6 +62,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         if name.startswith(("JUPYTER_LAUNCH_", "WANDB_")) and "_TEST_" not in name:
             monkeypatch.delenv(name)
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(folder / "data"))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder / "config"))
     monkeypatch.setenv("JUPYTER_LAUNCH_STORE", f"sqlite:///{folder}/store/launch.db")
     work = folder / "work"
     work.mkdir()

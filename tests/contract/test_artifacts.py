@@ -19,6 +19,7 @@ from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher
 from tests.conftest import PYTHON
+from tests.proofs import proves
 
 PLACES = ["local-process", pytest.param("local-container", marks=pytest.mark.docker)]
 BEGIN = "import os, pathlib, sys\nout = pathlib.Path(os.environ['JUPYTER_LAUNCH_OUTPUT_DIR'])\n"
@@ -97,6 +98,7 @@ class TestArtifacts:
         assert handle.stop() is State.STOPPED
         assert handle.artifacts()["a.txt"].read() == b"hello"
 
+    @proves("--output")
     def test_paths_that_were_asked_for_are_kept(self, launcher: Launcher, place: str) -> None:
         body = """
 pathlib.Path("res/x").mkdir(parents=True)
