@@ -34,9 +34,9 @@ from jupyter_launch import (
 from jupyter_launch.artifact import OUTPUT_DIR
 from jupyter_launch.backends import AUTO, names
 from jupyter_launch.frontends import cli, options
-from jupyter_launch.runs import Queue, Run, new_id
+from jupyter_launch.runs import Agent, Queue, Run, new_id
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import FIRST_QUEUE, Agent, Store
+from jupyter_launch.stores.base import FIRST_QUEUE, Store
 from tests.conftest import TINY
 from tests.kernels import Kernel, kernel
 
