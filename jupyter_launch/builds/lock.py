@@ -59,7 +59,7 @@ def _wait_for(file: int, report: Report) -> None:
 def _locked(file: int) -> bool:
     if sys.platform == "win32":
         return True  # two may build the same, and the later one is kept
-    import fcntl  # noqa: PLC0415
+    import fcntl  # noqa: PLC0415 - Windows has none
 
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

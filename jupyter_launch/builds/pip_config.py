@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ..config import user_path
 from ..errors import BuildFailed
 from .dockerfile import CA, CLIENT, NETRC, PIP_CONFIG, SECRETS
 
@@ -81,7 +82,7 @@ def inherited(also: str = "") -> Inherited:
     files = {}
     for option, name in (("cert", CA), ("client-cert", CLIENT)):
         if option in settings:
-            files[name] = _read(option, Path(settings[option]).expanduser())
+            files[name] = _read(option, user_path(settings[option]))
             settings[option] = SECRETS + name
     text = "[install]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
     addresses = re.findall(r"https?://[^\s'\"]+", f"{text}\n{also}")

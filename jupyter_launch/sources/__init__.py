@@ -50,7 +50,6 @@ def check(spec: LaunchSpec) -> None:
         "dockerfile": spec.overrides.dockerfile,
         "working_dir": spec.overrides.working_dir,
         "python_version": spec.python_version,
-        "job_name": None,
         **({} if spec.requirements else {"build": spec.build, "repository": spec.repository}),
     }
     for field, value in useless.items():

@@ -56,10 +56,10 @@ def objects(git: Git, repository: Repository, commit: str, ref: str | None, repo
     report(f"fetching {repository.address}")
     init(git, commit, report)
     for options, wanted in _ways(commit, ref):
-        if "--depth=1" not in options and (Path(git.folder) / "shallow").exists():
-            options = (*options, "--unshallow")  # noqa: PLW2901
+        cut_off = "--depth=1" not in options and (Path(git.folder) / "shallow").exists()
+        deeper = ("--unshallow",) if cut_off else ()
         try:
-            git.fetch(*options, "--", repository.address, *wanted, report=report)
+            git.fetch(*options, *deeper, "--", repository.address, *wanted, report=report)
         except GitFailed as error:
             if not _NOT_LIKE_THAT.search(error.said):
                 raise
