@@ -66,13 +66,15 @@ READ_ALL = """async root => {
     list.scrollTop = 0;
     while (next <= last && performance.now() < until) {
         await frame();
+        if (!root.isConnected) return null;
         const [low] = take();
         while (next in lines) next++;
         if (next > last) break;
         if (list.querySelector('.jl-missing')) continue;
         list.scrollTop += low > next ? -list.clientHeight / 2 : list.clientHeight / 2;
     }
-    return {lines: Array.from(lines.slice(0, last + 1), line => line ?? null), changed};
+    const where = [list.scrollTop, list.scrollHeight, list.clientHeight, ...take()];
+    return {lines: Array.from(lines.slice(0, last + 1), line => line ?? null), changed, where};
 }""".replace("SAYS", SAYS)
 """Scroll through a log once it is still, from end to end, and give what each row said."""
 
@@ -154,10 +156,12 @@ class Card:
     def read_all(self) -> list[str]:
         """Scroll through a log that does not grow, and give its lines: each must be there."""
         self.page.bring_to_front()  # only there things are drawn
-        seen = self.page.evaluate(READ_ALL, self.handle)
+        while not (seen := self.page.evaluate(READ_ALL, self.handle)):
+            pass  # the front end has drawn the output anew, in another place
         assert not seen["changed"], seen["changed"][:10]
         missing = [number for number, line in enumerate(seen["lines"]) if line is None]
-        assert not missing, f"{len(missing)} of {len(seen['lines'])} lines: {missing[:10]}"
+        told = f"{len(missing)} of {len(seen['lines'])} lines: {missing[:10]} at {seen['where']}"
+        assert not missing, told
         lines: list[str] = seen["lines"]
         return lines
 

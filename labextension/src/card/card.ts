@@ -192,7 +192,7 @@ export class Card {
   };
 
   #see(entries: IntersectionObserverEntry[]): void {
-    this.#visible = entries.some(({ isIntersecting }) => isIntersecting);
+    this.#visible = entries.at(-1)?.isIntersecting ?? false;
     this.#watch();
     this.#follow();
   }
