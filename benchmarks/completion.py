@@ -14,7 +14,7 @@ from typing import Any
 
 from jupyter_launch.config import setting
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.stores import open_store
 
@@ -65,7 +65,7 @@ def _fill(url: str) -> None:
     entity = setting("entity").value or ""
     template = {"template_variables": {"n": {"schema": {"type": "integer", "default": 1}}}}
     for number in range(QUEUES):
-        store.create_queue(Queue(entity, f"queue-{number}"), "local-process", template)
+        store.create_queue(QueueRecord(Queue(entity, f"queue-{number}"), "local-process", template))
     given = {"docker": {"docker_image": "any"}, "overrides": {"run_config": {"lr": 0.1}}}
     owned = {"entity": entity, "project": "weather", "run_id": "first"}
     run = store.submit(LaunchSpec.from_dict({**given, **owned}), owner=new_owner())

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from jupyter_launch.config import setting
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.stores import open_store
 from tests.browser.lab import NOTEBOOK as PANEL
 
@@ -66,6 +66,6 @@ def _fill(folder: Path) -> None:
     owner = str(setting("entity").value)
     with contextlib.closing(open_store(store_url(folder))) as store:
         for number in range(QUEUES):
-            store.create_queue(Queue(owner, f"queue {number}"), "local-process", {})
+            store.create_queue(QueueRecord(Queue(owner, f"queue {number}"), "local-process"))
     with contextlib.closing(sqlite3.connect(folder / "store/launch.db")) as connection, connection:
         connection.execute(FILL, (RUNS, SPEC.to_json()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.stores import open_store
 from tests.browser.lab import browser, open_notebook, write_notebook
@@ -56,7 +56,7 @@ def rows(folder: Path) -> list[Row]:
     """Open the panel in fresh pages; then let one run change, and count the rows it repaints."""
     store = open_store(store_url(folder))
     _fill(store_url(folder).removeprefix("sqlite:///"))
-    store.create_queue(QUEUE, "local-process", {})
+    store.create_queue(QueueRecord(QUEUE, "local-process"))
     run = store.submit(SPEC, queue=QUEUE)
     taken = []
     with server(folder) as lab, browser(folder / "profile") as page:

@@ -56,6 +56,7 @@ class Serving:
         self._idle_s = idle_s
         self._say = say
         self._draining = threading.Event()
+        self._turn = list(dict.fromkeys(queues))  # who was served last is served last
         for queue in queues:
             launcher.store.ensure_queue(queue)
         self._listener = launcher.store.listen(NEW_WORK)
@@ -93,9 +94,12 @@ class Serving:
         """Take as many runs as there is room for; say whether there was any."""
         found = False
         while not self._draining.is_set() and self._launcher.keeper.held() < self.record.max_jobs:
-            run = self._launcher.claim(self.record.queues)
+            run = self._launcher.claim(self._turn)
             if run is None:
                 break
+            if run.queue in self._turn:
+                self._turn.remove(run.queue)
+                self._turn.append(run.queue)
             found = True
             self._say(f"run {run.id} claimed from {run.queue}")
         return found

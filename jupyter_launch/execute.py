@@ -160,7 +160,7 @@ def place(store: Store, run: Run, spec: LaunchSpec, report: Report) -> tuple[Bac
     process on this host, with a notice. Foreign code gets a container or an error.
     """
     program = sources.program(spec, store, report)
-    queued = store.queue_config(run.queue)[0] if run.queue else None
+    queued = store.queue(run.queue).resource if run.queue else None
     name = spec.resource or queued or "local-container"
     backend = backends.backend("local-container" if name == backends.AUTO else name)
     try:
@@ -191,7 +191,7 @@ def dress(store: Store, run: Run, spec: LaunchSpec, backend: Backend, program: P
     if run.queue is not None:
         from .templates import fill  # noqa: PLC0415 - a launch now needs none of it
 
-        defaults = store.queue_config(run.queue)[1].get("resource_args", {})
+        defaults = store.queue(run.queue).config.get("resource_args", {})
         args = merge(fill(defaults, spec.template_variables), args)
     options = dict(args.get(backend.name, {}))
     builder = options.pop("builder", {})
@@ -290,7 +290,7 @@ def clear(store: Store, run_id: str) -> None:
     if run and run.state.terminal and run.handle and run.resource:
         with contextlib.suppress(BackendError, StoreError):
             backends.backend(run.resource).remove(run.handle)
-            store.clear_handle(run_id)
+            store.clear_handle(run_id, run.handle)
 
 
 def _python(run: Run) -> str:

@@ -70,6 +70,7 @@ class Keeper:
         self._take = take
         self._claims: dict[str, Claim] = {}
         self._lock = threading.Lock()
+        self._sweeping = threading.Lock()
         self._closed = False
         self._listener = store.listen(self.owner)
         self._thread = threading.Thread(target=self._run, name="launch-lease", daemon=True)
@@ -98,9 +99,10 @@ class Keeper:
         return len(self._claims)
 
     def sweep(self) -> None:
-        """Take over what dead owners left."""
-        for run in self._store.sweep(self.owner):
-            self._take(run, True)
+        """Take over what dead owners left: all of it is held when this returns."""
+        with self._sweeping:
+            for run in self._store.sweep(self.owner):
+                self._take(run, True)
 
     def close(self) -> None:
         """Stop renewing. Runs go on; whoever looks next takes them over."""

@@ -117,7 +117,7 @@ def with_template(spec: LaunchSpec, store: Store, queue: Queue) -> LaunchSpec:
     from .templates import template_values  # noqa: PLC0415 - as below
 
     store.ensure_queue(queue)
-    variables = store.queue_config(queue)[1].get("template_variables", {})
+    variables = store.queue(queue).config.get("template_variables", {})
     return spec.evolve(template_variables=template_values(variables, spec.template_variables))
 
 

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from .errors import SpecError
 from .option import opt
-from .spec_parts import Builder, Docker, Git, Overrides, Part, Registry, Source
+from .spec_parts import Builder, Docker, Git, Overrides, Part, Registry, Retry, Source
 from .validation import spec_error, without_nulls
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -113,6 +113,14 @@ class LaunchSpec(Part):
         allow_inf_nan=False,
         description="seconds between asking a stopped program to end and killing it",
     )
+
+    retry: Retry = Retry()
+    max_run_time: Annotated[
+        float | None, opt("--max-run-time", metavar="SECONDS", read="number")
+    ] = Field(None, gt=0, allow_inf_nan=False, description="seconds after which it is stopped")
+    max_wait_time: Annotated[
+        float | None, opt("--max-wait-time", metavar="SECONDS", read="number")
+    ] = Field(None, gt=0, allow_inf_nan=False, description="seconds it may wait on its queue")
 
     @field_validator("run_id")
     @classmethod

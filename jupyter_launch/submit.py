@@ -9,22 +9,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 
-from . import backends
 from .config import setting
 from .errors import SpecError, StoreError
 from .execute import clear, execute
 from .handle import RunHandle
 from .lease import Keeper
-from .owner import known_dead
+from .owner import host_of, known_dead
 from .resolve import queue_of, resolve, with_template
 from .runs import Queue, Run
-from .spec import MEDIUM, LaunchSpec, merge
+from .spec import MEDIUM, LaunchSpec
 from .states import OWNED, State
 from .stores import open_store
 from .stores.base import Store
@@ -34,8 +32,6 @@ AGENT_IDLE_S = 60
 
 CLEAR_S = 5.0
 """How long the end of this process may wait for an ended run to be cleared away, in seconds."""
-
-_OF_QUEUES = {"resource_args", "template_variables"}
 
 RETRY_S = 10.0
 """How long a slot stays empty after a backend was away, in seconds."""
@@ -116,7 +112,7 @@ class Launcher:
     def sweep(self) -> None:
         """Take over all runs whose owner is gone, and clear away what ended ones left behind."""
         self.keeper.sweep()
-        for run in self.store.leftovers(time.time() - 60):
+        for run in self.store.leftovers(time.time() - 60, host_of(self.keeper.owner)):
             clear(self.store, run.id)
 
     def close(self) -> None:
@@ -224,51 +220,6 @@ def _refuse_queue(spec: LaunchSpec) -> None:
                 hint="To put it on a queue: launch_add, %launch_add or jupyter launch add.",
                 field=field,
             )
-
-
-def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, Any]) -> None:
-    """Make a queue.
-
-    Raises
-    ------
-    SpecError
-        When there is no such resource, or the name is empty or longer than 64 characters.
-    StoreError
-        When there is a queue of that name already.
-    """
-    backends.check_name(resource)
-    config = _queue_config(resource, config)
-    if not 0 < len(queue.name) <= 64 or queue.name != queue.name.strip():
-        raise SpecError(
-            f"A queue cannot be called {queue.name!r}.",
-            hint="Its name has 1 to 64 characters, and no space at its ends.",
-            field="queue",
-        )
-    if not store.create_queue(queue, resource, config):
-        raise StoreError(f"There is a queue {queue.name!r} of {queue.entity!r} already.")
-
-
-def _queue_config(resource: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a queue's default config; W&B's names the options of its resource and nothing more."""
-    from .templates import check_templates, placeholders  # noqa: PLC0415 - queues are rarely made
-
-    variables = config.get("template_variables") or {}
-    args = config.get("resource_args") or {}
-    options = {name: value for name, value in config.items() if name not in _OF_QUEUES}
-    args = merge(args, {resource: options}) if options else dict(args)
-    if not args.keys() <= set(backends.names()):
-        args = {resource: args}
-    check_templates(variables)
-    missing = sorted(placeholders(args) - variables.keys())
-    if missing:
-        raise SpecError(
-            f"The queue's config has {{{{{missing[0]}}}}} in it, which is no template variable.",
-            hint="Say what it may be with --template-variables, such as "
-            f'{{"{missing[0]}": {{"schema": {{"type": "integer"}}}}}}',
-            field="template_variables",
-        )
-    given = {"resource_args": args, "template_variables": dict(variables)}
-    return {name: value for name, value in given.items() if value}
 
 
 def start_agent(store_url: str, queue: Queue) -> subprocess.Popen[bytes]:

@@ -9,10 +9,11 @@ from ..backends import check_name
 from ..config import setting
 from ..handle import RunHandle
 from ..job import Job
+from ..queues import make_queue
 from ..resolve import find_job
-from ..runs import Queue
+from ..runs import Queue, QueueRecord
 from ..states import State
-from ..submit import Launcher, launcher, make_queue
+from ..submit import Launcher, launcher
 from .jobs import create_job
 
 
@@ -75,7 +76,7 @@ class Api:
         check_name(type)
         owner = entity or self.default_entity or ""
         given = {**(config or {}), "template_variables": template_variables or {}}
-        make_queue(self.launcher.store, Queue(owner, name), type, given)
+        make_queue(self.launcher.store, QueueRecord(Queue(owner, name), type, given))
 
     def create_job(
         self, job_type: str, path: str, *, spec: Mapping[str, Any] | None = None, **job: Any

@@ -18,7 +18,8 @@ from ..redact import secret_like
 from ..runs import Queue
 from ..spec import PRIORITIES
 from ..stores import open_store
-from ..stores.base import FIRST_QUEUE, Store
+from ..stores.base import Store
+from ..stores.queue_verbs import FIRST_QUEUE
 from .known import Known
 from .typed_line import Line
 

@@ -70,10 +70,10 @@ def look(store: Store) -> Facts:
     waiting = Counter(run.queue for run in store.runs(states=[State.PENDING], limit=DEPTH))
     queues = []
     for queue in store.queues():
-        resource, config = store.queue_config(queue)
+        record = store.queue(queue)
         alive = sum(queue in agent.queues for agent in agents)
-        variables = config.get("template_variables") or {}
-        queues.append(QueueFacts(queue, resource, waiting[queue], alive, variables))
+        variables = record.config.get("template_variables") or {}
+        queues.append(QueueFacts(queue, record.resource, waiting[queue], alive, variables))
     return Facts(tuple(queues), tuple(store.jobs()))
 
 

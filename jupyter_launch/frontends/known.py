@@ -60,8 +60,8 @@ class Known:
 
     def queue_config(self, queue: Queue) -> dict[str, Any]:
         """Give a queue's default config."""
-        both = self._of_store(("queue", queue), lambda store: store.queue_config(queue))
-        return both[1] if both else {}
+        record = self._of_store(("queue", queue), lambda store: store.queue(queue))
+        return dict(record.config) if record else {}
 
     def jobs(self) -> Sequence[Job]:
         """Give all versions of all jobs."""

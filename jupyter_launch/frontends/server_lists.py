@@ -114,7 +114,7 @@ def queue_record(
     return {
         "entity": queue.entity,
         "name": queue.name,
-        "resource": store.queue_config(queue)[0],
+        "resource": store.queue(queue).resource,
         "pending": pending,
         "running": running,
         "agents": sum(queue in agent.queues for agent in agents),

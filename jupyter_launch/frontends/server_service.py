@@ -18,12 +18,13 @@ from .._version import __version__
 from ..config import setting
 from ..errors import LaunchError, RunNotFound, SpecError
 from ..handle import RunHandle
+from ..queues import make_queue
 from ..redact import redact_spec
-from ..runs import Queue
+from ..runs import Queue, QueueRecord
 from ..sources.code import from_path
 from ..spec import ID_PATTERN, LaunchSpec
-from ..stores.base import FIRST_QUEUE
-from ..submit import close_all, launcher, make_queue
+from ..stores.queue_verbs import FIRST_QUEUE
+from ..submit import close_all, launcher
 from . import server_lists as lists
 from . import server_params as params
 from .artifact_list import listed
@@ -106,7 +107,7 @@ class Service:
         if asked.queue is not None or asked.entity is not None:
             queue = Queue(_entity(asked.entity), asked.queue or FIRST_QUEUE)
             if queue.name != FIRST_QUEUE:
-                self.store.queue_config(queue)  # says so if there is none
+                self.store.queue(queue)  # says so if there is none
         runs = self.store.runs(states=asked.state, queue=queue, limit=asked.limit)
         return {"runs": [summary(run) for run in runs]}
 
@@ -226,7 +227,7 @@ class Service:
         for name, given in asked.config.resource_args.items():
             backends.backend(name).check(given)
         config = asked.config.model_dump(exclude_defaults=True)
-        make_queue(self.store, queue, asked.resource, config)
+        make_queue(self.store, QueueRecord(queue, asked.resource, config))
         return lists.queue_record(self.store, queue, [Counter(), Counter()], self.store.agents())
 
     def agents(self, query: Query) -> list[Json]:

@@ -12,10 +12,11 @@ from ..agent import Serving
 from ..config import setting
 from ..errors import ExecutionError, RunStopped
 from ..handle import RunHandle
-from ..runs import Queue
+from ..queues import make_queue
+from ..runs import Queue, QueueRecord
 from ..states import State
-from ..stores.base import FIRST_QUEUE
-from ..submit import Launcher, launcher, make_queue
+from ..stores.queue_verbs import FIRST_QUEUE
+from ..submit import Launcher, launcher
 from . import report
 from .values import load_mapping
 
@@ -131,7 +132,7 @@ def create_queue(arguments: argparse.Namespace) -> int:
         and load_mapping(arguments.template_variables, "--template-variables"),
     }
     config = {name: value for name, value in given.items() if value}
-    make_queue(_launcher(arguments).store, queue, arguments.resource, config)
+    make_queue(_launcher(arguments).store, QueueRecord(queue, arguments.resource, config))
     print(f"made {queue}")
     return OK
 
@@ -140,7 +141,7 @@ def list_queues(arguments: argparse.Namespace) -> int:
     """Show the queues."""
     store = _launcher(arguments).store
     rows = [
-        {"entity": queue.entity, "name": queue.name, "resource": store.queue_config(queue)[0]}
+        {"entity": queue.entity, "name": queue.name, "resource": store.queue(queue).resource}
         for queue in store.queues()
     ]
     table = report.columns([("ENTITY", "NAME", "RESOURCE"), *(tuple(r.values()) for r in rows)])

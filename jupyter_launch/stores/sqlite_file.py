@@ -6,17 +6,20 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..config import user_path
 from ..errors import ConfigError, StoreUnavailable
+from .database import Row
 from .sql import statements
+from .sqlite_clock import tick
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
 
@@ -43,16 +46,17 @@ class SQLiteFile:
         self._sql = statements("sqlite")
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._later: list[Callable[[], None]] = []
         _FILES.add(self)
         with self.transaction():
             pass
 
-    def rows(self, statement: str, /, **values: Any) -> list[sqlite3.Row]:
+    def rows(self, statement: str, /, **values: Any) -> list[Row]:
         """Run the statement of that name and give its rows."""
         with self.lock, _translated(self.path):
             return self._open().execute(self._sql[statement], values).fetchall()
 
-    def row(self, statement: str, /, **values: Any) -> sqlite3.Row | None:
+    def row(self, statement: str, /, **values: Any) -> Row | None:
         """Run the statement of that name and give its first row, if it has one."""
         rows = self.rows(statement, **values)
         return rows[0] if rows else None
@@ -70,14 +74,27 @@ class SQLiteFile:
                 yield
                 connection.execute("COMMIT")
             except BaseException:
+                self._later.clear()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            later, self._later = self._later, []
+        for act in later:
+            act()
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Call something now, or once this thread's transaction is committed."""
+        with self.lock:
+            if self._connection is not None and self._connection.in_transaction:
+                self._later.append(act)
+                return
+        act()
 
     def about(self) -> Mapping[str, str]:
         """Give what the file says of itself."""
         with self.lock, _translated(self.path):
-            return dict(self._open().execute("SELECT key, value FROM about").fetchall())
+            rows = self._open().execute("SELECT key, value FROM about").fetchall()
+            return {row["key"]: row["value"] for row in rows}
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -94,6 +111,8 @@ class SQLiteFile:
             except BaseException:
                 connection.close()  # with it goes what an upgrade that failed had begun
                 raise
+            connection.create_function("launch_now", 0, time.time)
+            connection.create_function("launch_tick", 0, tick(connection))
             self._connection = connection
         return self._connection
 
@@ -147,8 +166,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()["user_version"]
     return version
+
+
+def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -163,7 +186,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
-    connection.row_factory = sqlite3.Row
+    connection.row_factory = _as_dict
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Agent, Queue
+from jupyter_launch.runs import Agent, Queue, QueueRecord
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
@@ -182,7 +182,7 @@ def test_the_card_shows_what_the_run_uses(desk: Desk) -> None:
 @ONLY_LAB
 def test_a_queued_run_says_why_it_waits(desk: Desk, store: Store) -> None:
     queue = Queue("tests", f"slow-{desk.server.app}")
-    store.create_queue(queue, "local-container", {})
+    store.create_queue(QueueRecord(queue, "local-container"))
     now = time.time()
     agent = Agent("held", new_owner(), (queue,), 1, now, now + 60, "running")
     store.put_agent(agent)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from jupyter_launch.runs import Queue
+from jupyter_launch.queues import make_queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.stores.base import Store
-from jupyter_launch.submit import make_queue
 from tests.browser.card import PATIENCE_MS, Card
 from tests.browser.conftest import ONLY_LAB, Desk
 from tests.browser.lab import open_notebook, output, run_cell, wait_executed
@@ -108,7 +108,7 @@ def test_a_run_is_queued_with_the_variables_of_its_queue(desk: Desk, store: Stor
         "resource_args": {"local-process": {"nice": "{{niceness}}"}},
         "template_variables": {"niceness": {"schema": schema}},
     }
-    make_queue(store, Queue(owner, "of the form"), "local-process", config)
+    make_queue(store, QueueRecord(Queue(owner, "of the form"), "local-process", config))
     form = FilledForm(desk)
     option = "of the form: 0 waiting, no agent yet, local-process"
     form.field("queue").select_option(label=option, timeout=PATIENCE_MS)

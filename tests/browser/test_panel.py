@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Queue, Run, new_id
+from jupyter_launch.runs import Queue, QueueRecord, Run, new_id
 from jupyter_launch.sources.code import from_cell
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
@@ -60,7 +60,7 @@ def panel(desk: Desk) -> Panel:
 def waiting(store: Store, **fields: Any) -> Run:
     """Put a run on a queue of its own, which nobody serves."""
     queue = Queue("ann", new_id())
-    store.create_queue(queue, "local-process", {})
+    store.create_queue(QueueRecord(queue, "local-process"))
     return store.submit(LaunchSpec.from_dict(cell("print(1)", **fields)), queue=queue)
 
 
@@ -115,7 +115,7 @@ def test_rows_are_narrowed_down_and_grouped(panel: Panel, store: Store, desk: De
     source = from_cell("print('x')", (), store, notebook=str(desk.path), cell="cell-1")
     spec = LaunchSpec.from_dict({"name": "fitting", "resource": "local-process"})
     queue = Queue("ann", new_id())
-    store.create_queue(queue, "local-process", {})
+    store.create_queue(QueueRecord(queue, "local-process"))
     run = store.submit(spec.evolve(source=source), queue=queue)
     other = recorded(store, name="something else")
     expect(panel.row(other)).to_be_visible()
@@ -141,7 +141,7 @@ def test_a_click_leads_to_the_cell(panel: Panel, store: Store, desk: Desk) -> No
     source = from_cell("print('x')", (), store, notebook=str(desk.path), cell="cell-1")
     spec = LaunchSpec.from_dict({"resource": "local-process"}).evolve(source=source)
     queue = Queue("ann", new_id())
-    store.create_queue(queue, "local-process", {})
+    store.create_queue(QueueRecord(queue, "local-process"))
     run = store.submit(spec, queue=queue)
     expect(panel.row(run)).to_be_visible()
     panel.choose(run, "Go to the cell")
@@ -185,7 +185,7 @@ def test_runs_are_stopped_and_launched_again(panel: Panel, store: Store) -> None
 
 def test_queues_and_jobs_have_tabs(panel: Panel, store: Store) -> None:
     queue = Queue("ann", "night")
-    store.create_queue(queue, "local-process", {})
+    store.create_queue(QueueRecord(queue, "local-process"))
     run = store.submit(LaunchSpec.from_dict(cell("print(1)")), queue=queue)
     panel.tab("Queues")
     row = panel.root.locator(".jl-queue", has_text="night")

@@ -16,7 +16,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,22 @@ from jupyter_launch.errors import (
     SpecError,
     StoreError,
 )
-from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Agent, LogPiece, LogPosition, Queue, Run, Sample, new_id
+from jupyter_launch.owner import host_of, new_owner
+from jupyter_launch.runs import (
+    Agent,
+    LogPiece,
+    LogPosition,
+    Queue,
+    QueueRecord,
+    Room,
+    Run,
+    Sample,
+    new_id,
+)
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import OWNED, TERMINAL, State, legal
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.base import ANY_RUN, LEASE_S, NEW_WORK, Change, Store
+from jupyter_launch.stores.base import ANY_RUN, NEW_WORK, Change, Store
 
 SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, "entity": "ann", "name": "first"})
 QUEUE = Queue("ann", "default")
@@ -64,7 +75,7 @@ SUBMIT_AND_DIE = LOOK + (
     "os.kill(os.getpid(), 9)"
 )
 CLAIM_ALL = LOOK + (
-    "from jupyter_launch.runs import Queue; from jupyter_launch.owner import new_owner\n"
+    "from jupyter_launch.runs import Queue; from jupyter_launch.owner import host_of, new_owner\n"
     "owner = new_owner(); print('ready', flush=True); sys.stdin.readline()\n"
     "while run := store.claim([Queue('ann', 'default')], owner, ()): print(run.id)"
 )
@@ -74,7 +85,7 @@ LISTEN = LOOK + (
     "    print(listener.wait(60), flush=True)"
 )
 BE_SOMEBODY = (
-    "import sys; from jupyter_launch.owner import new_owner\n"
+    "import sys; from jupyter_launch.owner import host_of, new_owner\n"
     "print(new_owner(), flush=True); sys.stdin.read()"
 )
 
@@ -96,10 +107,14 @@ on_one_store = settings(
 
 @dataclass(frozen=True)
 class Site:
-    """A fresh store of one kind: where it is, and how to let a run's lease expire."""
+    """A fresh store of one kind: where it is, and how to change it behind its back.
+
+    `expire` lets a run's lease expire, `silence` an agent's last heartbeat be long ago.
+    """
 
     url: str
     expire: Callable[[str], None]
+    silence: Callable[[str], None]
 
 
 def start(code: str, *args: str) -> subprocess.Popen[str]:
@@ -304,14 +319,16 @@ class StoreContract:
         claimed = [run.id for run in iter(lambda: store.claim([QUEUE], me, ()), None)]
         assert claimed == expected
 
-    def test_claims_from_several_queues_go_by_the_same_order(self, store: Store, me: str) -> None:
+    def test_claims_are_made_from_the_first_queue_that_has_a_run(
+        self, store: Store, me: str
+    ) -> None:
         queues = [Queue(name, "default") for name in ("ann", "bob", "cid")]
-        low, first, second = (
+        low, high, other = (
             store.submit(SPEC.evolve(priority=p), queue=q)
-            for p, q in zip((3, 2, 2), queues, strict=True)
+            for p, q in ((3, queues[0]), (0, queues[2]), (2, queues[0]))
         )
-        claimed = [run.id for run in iter(lambda: store.claim(queues[::-1], me, ()), None)]
-        assert claimed == [first.id, second.id, low.id]
+        claimed = [run.id for run in iter(lambda: store.claim(queues, me, ()), None)]
+        assert claimed == [other.id, low.id, high.id]
 
     def test_a_claim_leaves_other_queues_alone(self, store: Store, me: str) -> None:
         store.submit(SPEC, queue=Queue("bob", "default"))
@@ -525,11 +542,11 @@ class StoreContract:
             store.move(run.id, me, State.RUNNING, NOTHING)
         store.move(ended.id, me, State.FINISHED, NOTHING)
         put(store, State.FAILED, me)  # never had any
-        assert store.leftovers(time.time() - 60) == []
-        assert [run.id for run in store.leftovers(time.time() + 1)] == [ended.id]
-        store.clear_handle(ended.id)
-        store.clear_handle(running.id)
-        assert store.leftovers(time.time() + 1) == []
+        assert store.leftovers(time.time() - 60, host_of(me)) == []
+        assert [run.id for run in store.leftovers(time.time() + 1, host_of(me))] == [ended.id]
+        for run in (ended, running):
+            store.clear_handle(run.id, f"container of {run.id}")
+        assert store.leftovers(time.time() + 1, host_of(me)) == []
         assert store.get(running.id).handle == f"container of {running.id}"
 
     # -- stopping and deleting -----------------------------------------------------------------
@@ -845,11 +862,11 @@ class StoreContract:
 
     def test_an_unknown_queue_is_an_error_that_names_the_known_ones(self, store: Store) -> None:
         for name in ("default", "gpu"):
-            store.create_queue(Queue("ann", name), "local-container", {})
+            store.create_queue(QueueRecord(Queue("ann", name), "local-container"))
         for use in (
             lambda queue: store.submit(SPEC, queue=queue),
             store.ensure_queue,
-            store.queue_config,
+            store.queue,
         ):
             with pytest.raises(QueueNotFound) as failure:
                 use(Queue("ann", "gpus"))
@@ -862,16 +879,17 @@ class StoreContract:
     def test_a_queue_has_a_resource_and_a_config(self, store: Store, other: Store) -> None:
         queue = Queue("ann", "gpu")
         config = {"resource_args": {"local-container": {"gpus": "all"}}}
-        assert store.create_queue(queue, "local-container", config)
-        assert other.queue_config(queue) == ("local-container", config)
-        assert not other.create_queue(queue, "local-process", {}), "the first one stays"
-        assert store.queue_config(queue) == ("local-container", config)
+        assert store.create_queue(QueueRecord(queue, "local-container", config))
+        made = other.queue(queue)
+        assert made == QueueRecord(queue, "local-container", config, created=made.created)
+        assert not other.create_queue(QueueRecord(queue, "local-process")), "the first one stays"
+        assert store.queue(queue) == made
         assert store.queues() == [queue]
 
     def test_queues_of_any_name_are_kept_apart(self, store: Store, me: str) -> None:
         queues = [Queue("a", "b/c"), Queue("a/b", "c"), Queue("a%2Fb", "c"), Queue("a", "é; '$x")]
         for queue in queues:
-            store.create_queue(queue, "local-container", {})
+            store.create_queue(QueueRecord(queue, "local-container"))
         assert sorted(store.queues()) == sorted(queues)
         for queue in queues:
             run = store.submit(SPEC, queue=queue)
@@ -883,19 +901,23 @@ class StoreContract:
             assert claimed.id == run.id
 
     def test_agents_are_listed_while_they_live(
-        self, store: Store, other: Store, me: str, dead_owner: str
+        self, store: Store, other: Store, site: Site, me: str, dead_owner: str
     ) -> None:
-        now = time.time()
-        alive = Agent("alive", me, (QUEUE, Queue("bob", "x")), 2, now, now, "running")
-        silent = Agent("silent", me, (QUEUE,), 1, now, now - 10 * LEASE_S, "running")
-        dead = Agent("dead", dead_owner, (QUEUE,), 1, now, now, "running")
+        queues = (QUEUE, Queue("bob", "x"))
+        alive = Agent("alive", me, queues, 2, 1.0, 0.0, "running", Room(2, 10**9, 1))
+        silent = Agent("silent", new_owner(), (QUEUE,), 1, 2.0, 0.0, "running")
+        dead = Agent("dead", dead_owner, (QUEUE,), 1, 3.0, 0.0, "running")
         for agent in (alive, silent, dead):
             store.put_agent(agent)
-        assert other.agents() == [alive]
-        store.put_agent(Agent(**{**vars(silent), "heartbeat": now, "status": "draining"}))
-        assert {agent.id: agent.status for agent in other.agents()} == {
-            "alive": "running",
-            "silent": "draining",
+        site.silence("silent")
+        store.submit(SPEC, owner=me)
+        (found,) = other.agents()
+        assert abs(found.heartbeat - time.time()) < 60
+        assert replace(found, heartbeat=0.0) == replace(alive, runs=1)
+        store.put_agent(replace(silent, status="draining"))
+        assert {agent.id: (agent.status, agent.runs) for agent in other.agents()} == {
+            "alive": ("running", 1),
+            "silent": ("draining", 0),
         }
         for name in ("alive", "silent", "unknown"):
             other.drop_agent(name)
@@ -974,12 +996,15 @@ class TestSQLiteStore(StoreContract):
     def site(self, tmp_path: Path) -> Site:
         path = tmp_path / "own" / "launch.db"
 
-        def expire(run_id: str) -> None:
+        def change(statement: str, name: str) -> None:
             with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-                back = (time.time() - 1, run_id)
-                connection.execute("UPDATE runs SET lease_until = ? WHERE id = ?", back)
+                connection.execute(statement, (time.time() - 1000, name))
 
-        return Site(f"sqlite:///{path}", expire)
+        return Site(
+            f"sqlite:///{path}",
+            partial(change, "UPDATE runs SET lease_until = ? WHERE id = ?"),
+            partial(change, "UPDATE agents SET heartbeat = ? WHERE id = ?"),
+        )
 
     def test_everything_it_makes_is_for_its_user_alone(
         self, store: Store, me: str, tmp_path: Path

@@ -21,7 +21,7 @@ from jupyter_launch import launch_add, submit
 from jupyter_launch.agent import Serving
 from jupyter_launch.errors import SpecError
 from jupyter_launch.owner import known_dead, pid_of
-from jupyter_launch.runs import Queue, Run
+from jupyter_launch.runs import Queue, QueueRecord, Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores import open_store
@@ -89,11 +89,11 @@ def wait(store: Store, run_id: str, *states: State) -> Run:
 
 
 class TestServing:
-    def test_serves_several_queues_in_order_and_ends_when_idle(
+    def test_serves_several_queues_in_turn_and_ends_when_idle(
         self, store: Store, agents: ExitStack
     ) -> None:
         other = Queue("me", "other")
-        store.create_queue(other, "local-process", {})
+        store.create_queue(QueueRecord(other, "local-process"))
         runs = [
             put(store, "print('a')", priority=3),
             put(store, "print('b')", other, priority=1),
@@ -106,10 +106,10 @@ class TestServing:
         assert process.returncode == 0
         a, b, failed, c = runs
         assert rest == [
-            f"run {c} claimed from me/other",
-            f"run {b} claimed from me/other",
             f"run {failed} claimed from me/default",
+            f"run {c} claimed from me/other",
             f"run {a} claimed from me/default",
+            f"run {b} claimed from me/other",
         ]
         states = ["finished", "finished", "failed", "finished"]
         assert [store.get(run).state for run in runs] == states
@@ -308,7 +308,7 @@ class TestLeavingToOthers:
     @pytest.mark.parametrize("name", ["-q", "$(touch pwned)", "é; ü'\""])
     def test_queues_may_have_any_name(self, store: Store, agents: ExitStack, name: str) -> None:
         queue = Queue("me", name)
-        store.create_queue(queue, "local-process", {})
+        store.create_queue(QueueRecord(queue, "local-process"))
         source = {"kind": "cell", "body": "import os; print(os.environ['WANDB_LAUNCH_QUEUE_NAME'])"}
         run = launch_add(queue_name=name, config={"source": source})
         assert wait(store, run.id).state is State.FINISHED, agent_log()

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_launch.config import setting
 from jupyter_launch.frontends.manual_texts import TEXTS
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.stores.base import Store
 from tests.kernels import Kernel, kernel
 
@@ -25,7 +25,9 @@ RUNS_HERE = [
 @pytest.fixture
 def loaded(store: Store) -> Iterator[Kernel]:
     """Give a kernel with the extension loaded, and a queue in its store."""
-    store.create_queue(Queue(setting("entity").value or "", "gpu-large"), "local-process", {})
+    store.create_queue(
+        QueueRecord(Queue(setting("entity").value or "", "gpu-large"), "local-process")
+    )
     with kernel() as made:
         made.run("%load_ext jupyter_launch\n%config LaunchMagics.resource = 'local-process'")
         yield made

@@ -20,7 +20,7 @@ def slow(verb):
         return verb(*args, **given)
     return wait
 
-for name in ("agents", "queues", "queue_config", "runs", "jobs", "submit", "find", "get"):
+for name in ("agents", "queues", "queue", "runs", "jobs", "submit", "find", "get"):
     setattr(SQLiteStore, name, slow(getattr(SQLiteStore, name)))
 """
 

@@ -15,7 +15,7 @@ import requests
 from jupyter_launch.frontends import cli
 from jupyter_launch.frontends.api import Api
 from jupyter_launch.frontends.saved import MIME
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
@@ -142,7 +142,7 @@ class TestCommandLine:
     ) -> None:
         monkeypatch.setattr("jupyter_launch.submit.start_agent", lambda *_: None)
         queue = Queue("me", "q")
-        store.create_queue(queue, "local-process", {})
+        store.create_queue(QueueRecord(queue, "local-process"))
         spec = {**cell(TELL), "queue": "q", "queue_entity": "me", "entity": "me"}
         first = Api().launcher.add(LaunchSpec.from_dict(spec))
         assert cli.run(["relaunch", first.id]) == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Agent, Queue, Run
+from jupyter_launch.runs import Agent, Queue, QueueRecord, Run
 from jupyter_launch.sources.code import from_cell
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
@@ -64,7 +64,7 @@ class Shown:
 
 def pending(store: Store, **fields: Any) -> Run:
     store.ensure_queue(Queue("ann", "default"))
-    store.create_queue(QUEUE, "local-process", {})
+    store.create_queue(QueueRecord(QUEUE, "local-process"))
     return store.submit(LaunchSpec.from_dict(cell("print(1)", **fields)), queue=QUEUE)
 
 

@@ -24,7 +24,7 @@ from jupyter_launch.frontends.manual_texts import TEXTS
 from jupyter_launch.frontends.typed_line import bare, split_typed
 from jupyter_launch.frontends.values import expander
 from jupyter_launch.job import JobName
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.stores.base import Store
 
@@ -51,8 +51,8 @@ def shell(**names: Any) -> Any:
 def source(store: Store) -> Iterator[Source]:
     """Give a source on a store that has a bit of everything, all of which is known already."""
     for name in ("gpu", "gpu-large"):
-        store.create_queue(Queue("me", name), "local-process", TEMPLATE)
-    store.create_queue(Queue("team", "theirs"), "local-process", {})
+        store.create_queue(QueueRecord(Queue("me", name), "local-process", TEMPLATE))
+    store.create_queue(QueueRecord(Queue("team", "theirs"), "local-process"))
     image = {"docker": {"docker_image": "any"}}
     hello = JobName("me", "vision", "Hello World")
     store.put_job(hello, {"spec": image, "inputs": INPUTS}, ["prod"])

@@ -36,7 +36,8 @@ from jupyter_launch.backends import AUTO, names
 from jupyter_launch.frontends import cli, options
 from jupyter_launch.runs import Agent, Queue, Run, new_id
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import FIRST_QUEUE, Store
+from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.queue_verbs import FIRST_QUEUE
 from tests.conftest import TINY
 from tests.kernels import Kernel, kernel
 

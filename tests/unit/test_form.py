@@ -30,11 +30,12 @@ from jupyter_launch.frontends.form_table import (
 )
 from jupyter_launch.job import JobName
 from jupyter_launch.option import options
+from jupyter_launch.queues import make_queue
 from jupyter_launch.resolve import queue_of
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.stores.base import Store
-from jupyter_launch.submit import Launcher, make_queue
+from jupyter_launch.submit import Launcher
 from tests.unit.test_copy_as import ANY, FILES, ME, by_magic, recorded, same
 
 CELL = "print('hello')\n"
@@ -340,7 +341,7 @@ def offers(store: Store) -> Store:
         "resource_args": {"local-process": {"nice": "{{niceness}}"}},
         "template_variables": {"niceness": {"schema": schema}},
     }
-    make_queue(store, Queue(ME, "gpu"), "local-process", config)
+    make_queue(store, QueueRecord(Queue(ME, "gpu"), "local-process", config))
     content = {
         "spec": {"docker": {"docker_image": "busybox"}},
         "inputs": {"properties": {"lr": {"type": "number"}, "tag": {"type": "string"}}},

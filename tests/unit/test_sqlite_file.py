@@ -229,7 +229,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     expected = (
-        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 3).\n"
+        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 4).\n"
         "Upgrade: pip install -U jupyter_launch"
     )
     assert why_not(path) == expected

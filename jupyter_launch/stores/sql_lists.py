@@ -1,23 +1,26 @@
-"""The verbs of the embedded store that list runs."""
+"""Lists of the runs in a SQL database."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 
 from ..runs import Queue, Run
 from ..states import State
-from .base import Store
-from .sqlite_file import SQLiteFile
+from .sql_runs import SQLStore
 
 _OPEN = frozenset(state for state in State if not state.terminal)
 
 
-class ListVerbs(Store):
-    """What an embedded store lists."""
+class ListVerbs(SQLStore):
+    """Finding one run, or many."""
 
-    _file: SQLiteFile
+    def find(self, run_id: str) -> Run | None:
+        row = self._db.row("get", id=run_id)
+        return self._run(row) if row else None
+
+    def attempts(self, run_id: str) -> list[Run]:
+        return [self._run(row) for row in self._db.rows("attempts", id=run_id)]
 
     def runs(
         self,
@@ -30,9 +33,9 @@ class ListVerbs(Store):
     ) -> list[Run]:
         wanted = frozenset(states)
         if not (wanted or queue or notebook or text):
-            return [self._run(row) for row in self._file.rows("list", limit=limit)]
+            return [self._run(row) for row in self._db.rows("list", limit=limit)]
         # Those that have not ended are few, and found without a look at all the others.
-        rows = self._file.rows(
+        rows = self._db.rows(
             "list_open" if wanted and wanted <= _OPEN else "list_some",
             states=json.dumps(sorted(wanted or State)),
             queue=str(queue) if queue else None,
@@ -43,18 +46,10 @@ class ListVerbs(Store):
         return [self._run(row) for row in rows]
 
     def places(self) -> Mapping[str, int]:
-        return {row["id"]: row["place"] for row in self._file.rows("places")}
+        return {row["id"]: row["place"] for row in self._db.rows("places")}
 
     def ahead(self, run: Run) -> int:
-        row = self._file.row("ahead", id=run.id)
+        row = self._db.row("ahead", id=run.id)
         assert row is not None
-        count: int = row[0]
+        count: int = row["ahead"]
         return count
-
-    def _run(self, row: sqlite3.Row) -> Run:
-        fields = {key: row[key] for key in row.keys() if key in Run.__dataclass_fields__}  # noqa: SIM118
-        fields["state"] = State(row["state"])
-        fields["queue"] = Queue.parse(row["queue"]) if row["queue"] else None
-        for asked in ("stop_requested", "kill_requested"):
-            fields[asked] = bool(row[asked])
-        return Run(**fields, store=self.id)

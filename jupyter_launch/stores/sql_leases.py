@@ -1,0 +1,104 @@
+"""Leases on the runs in a SQL database: claiming, renewing, taking over."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+from ..errors import LeaseLost
+from ..owner import host_of, known_dead
+from ..runs import Queue, Room, Run
+from ..states import State
+from .base import ANY_RUN, LEASE_S, NEW_WORK, Change, Offer
+from .database import Row
+from .sql_runs import SQLStore
+
+_BOUNDLESS = Room(sys.float_info.max, sys.maxsize, sys.maxsize)
+
+
+class LeaseVerbs(SQLStore):
+    """Who holds which run."""
+
+    def claim(
+        self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
+    ) -> Run | None:
+        free, whole = offer or Offer(_BOUNDLESS, _BOUNDLESS)
+        asked = json.dumps(sorted(names))
+        with self._db.transaction():
+            for queue in queues:
+                values = {"queue": str(queue), "names": asked, **whole._asdict()}
+                found = self._db.row("next_pending", **values)
+                if found is None:
+                    continue
+                if not Room(found["cpus"], found["memory"], found["gpus"]).within(free):
+                    return None
+                row = self._db.row("lease", id=found["id"], owner=owner, lease_s=LEASE_S)
+                assert row is not None
+                self._state_event(row["id"], State.LEASED, Change())
+                break
+            else:
+                return None
+        self._ring(row["id"], ANY_RUN)
+        return self._run(row)
+
+    def renew(self, owner: str) -> list[Run]:
+        return [self._run(row) for row in self._db.rows("renew", owner=owner, lease_s=LEASE_S)]
+
+    def sweep(self, owner: str) -> list[Run]:
+        self._expire()
+        adopted = []
+        for row in self._db.rows("owned"):
+            if row["owner"] != owner and _orphaned(row, host_of(owner)):
+                run = self._take(row, owner)
+                adopted += [run] if run else []
+        self._ring(ANY_RUN)
+        return adopted
+
+    def _take(self, row: Row, owner: str) -> Run | None:
+        """Take an orphaned run over, or put it back on its queue, unless somebody was faster."""
+        before = {"id": row["id"], "before": row["owner"], "seen": row["lease_until"]}
+        with self._db.transaction():
+            if row["state"] == State.LEASED and row["queue"]:
+                reason = "its agent ended before it started; waiting for another"
+                if self._db.row("back_to_queue", reason=reason, **before):
+                    self._state_event(row["id"], State.PENDING, Change(reason))
+                taken = None
+            else:
+                taken = self._db.row("take_over", owner=owner, lease_s=LEASE_S, **before)
+        if taken is None:
+            self._ring(NEW_WORK)
+            return None
+        self._taken_over(row["id"])
+        return self._run(taken)
+
+    def _taken_over(self, run_id: str) -> None:
+        """Forget what is remembered of a run's log, to which somebody else has added since."""
+
+    def _expire(self) -> None:
+        reason = "it waited on its queue for longer than its max_wait_time"
+        with self._db.transaction():
+            expired = self._db.rows("expire_waiting", reason=reason)
+            for row in expired:
+                self._state_event(row["id"], State.FAILED, Change(reason, "WaitedTooLong"))
+        self._ring(*(row["id"] for row in expired))
+
+    def leftovers(self, before: float, host: str) -> list[Run]:
+        return [self._run(row) for row in self._db.rows("leftovers", before=before, host=host)]
+
+    def clear_handle(self, run_id: str, handle: str) -> None:
+        self._db.rows("clear_handle", id=run_id, handle=handle)
+
+    def _check_lease(self, run_id: str, owner: str) -> None:
+        row = self._db.row("owner", id=run_id)
+        if row is None or row["owner"] != owner:
+            raise LeaseLost(f"Run {run_id} is not held by this process any more.")
+
+
+def _orphaned(row: Row, host: str) -> bool:
+    if known_dead(row["owner"]):
+        return True
+    # Only on its own machine can a program be found again: those there have the first chance.
+    elsewhere = row["handle"] and row["host"] not in {None, host}
+    expired: bool = row["lease_until"] + (LEASE_S if elsewhere else 0) < row["tick"]
+    return expired
