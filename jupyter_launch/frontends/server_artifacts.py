@@ -6,7 +6,6 @@ import mimetypes
 import posixpath
 from typing import TYPE_CHECKING
 
-from . import server_params as params
 from .server_log import TEXT, Bytes, Content, Part
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ class Artifact(Bytes):
     def content(self, service: Service, *address: str) -> Content:
         """Say how large it is. Nothing that could act on behalf of the page is shown as a page."""
         run_id, name = address
+        from . import server_params as params  # noqa: PLC0415 - brings pydantic along
+
         asked = params.from_query(params.LogQuery, self.query)
         size = service.store.artifact_path(service.handle(run_id).id, name).stat().st_size
         shown, kind = shown_as(name)

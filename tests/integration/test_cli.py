@@ -460,7 +460,7 @@ class TestMistakes:
         [
             ("queue: [", "cannot be read: "),
             ("- a", "must hold names and values"),
-            ("quue: x", "has a setting nobody knows: quue.\nKnown: entity, project, queue"),
+            ("quue: x", "has a setting nobody knows: quue.\nDid you mean queue? Known: entity, "),
         ],
     )
     def test_a_malformed_project_file_is_named(

@@ -520,7 +520,10 @@ class TestFolder:
             "argv": ["python3", "main.py", "1"],
             "workdir": f"{processes.root}/{run.id}/work",
             "nice": 0,
-            "env": {"A": "b"},
+            "env": {
+                "A": "b",
+                "JUPYTER_LAUNCH_OUTPUT_DIR": f"{processes.root}/{run.id}/outputs",
+            },
             "files": ["main.py"],
         }
         assert not processes.root.exists()
