@@ -24,7 +24,7 @@ class Folder:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._bells = path, path / "bells"
         self._snapshots = SnapshotFiles(path / "snapshots")
         self.artifacts = ArtifactFiles(path / "artifacts")
         self._writers: dict[str, log_file.LogWriter] = {}
@@ -106,11 +106,11 @@ class Folder:
 
     def listen(self, topic: str) -> Bell:
         """Listen to a topic."""
-        return Bell(self._path / "bells", _short(topic))
+        return Bell(self._bells, _short(topic))
 
-    def ring(self, topic: str) -> None:
-        """Wake those who listen to a topic."""
-        ring(self._path / "bells", _short(topic))
+    def ring(self, topics: Iterable[str]) -> None:
+        """Wake those who listen to any of the topics."""
+        ring(self._bells, *map(_short, topics))
 
 
 def _short(topic: str) -> str:

@@ -16,7 +16,7 @@ from .sql_leases import LeaseVerbs
 from .sql_lists import ListVerbs
 from .sql_queues import AgentVerbs, QueueVerbs
 from .sql_runs import RunVerbs
-from .sqlite_file import SQLiteFile, path_of
+from .sqlite_file import SQLiteFile, parse
 
 
 class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVerbs):
@@ -26,13 +26,15 @@ class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVe
     ----------
     url : str
         ``sqlite:///`` and the path of the file, relative or absolute (then with four slashes).
-        ``<file>.d/logs/<run id>.log`` is a run's log, ordinary text.
+        ``<file>.d/logs/<run id>.log`` is a run's log, ordinary text. On a network filesystem it
+        keeps a rollback journal, elsewhere a write-ahead log; ``?journal=delete`` or
+        ``?journal=wal`` behind the path decides otherwise.
     """
 
     def __init__(self, url: str) -> None:
-        path = path_of(url)
-        self.url = f"sqlite:///{path}"
-        self._db = self._file = SQLiteFile(path)
+        path, journal = parse(url)
+        self.url = f"sqlite:///{path}" + (f"?journal={journal}" if journal else "")
+        self._db = self._file = SQLiteFile(path, journal)
         self.id = self._file.about()["id"]
         self._folder = Folder(path.with_name(path.name + ".d"))
 
@@ -88,8 +90,7 @@ class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVe
         return self._folder.listen(topic)
 
     def _ring(self, *topics: str) -> None:
-        for topic in topics:
-            self._file.afterwards(partial(self._folder.ring, topic))
+        self._file.afterwards(partial(self._folder.ring, topics))
 
     def close(self) -> None:
         self._folder.close()

@@ -11,25 +11,39 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config import user_path
 from ..errors import ConfigError, StoreUnavailable
+from . import sqlite_journal
 from .database import Row
 from .sql import statements
 from .sqlite_clock import tick
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 4
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
 
 
-def path_of(url: str) -> Path:
-    """Give the path in a store's URL: all that follows ``sqlite:///``. Raises `ConfigError`."""
-    _, slashes, name = url.partition(":///")
+def parse(url: str) -> tuple[Path, str | None]:
+    """Give the path in a store's URL, which follows ``sqlite:///``, and the journal asked for.
+
+    Raises
+    ------
+    ConfigError
+    """
+    _, slashes, rest = url.partition(":///")
+    name, journal = sqlite_journal.split(rest)
     if not slashes or not name:
         raise ConfigError(f"{url!r} names no file.", hint="Write sqlite:///path/of/it.db")
-    return user_path(name).absolute()
+    return user_path(name).absolute(), journal
+
+
+def path_of(url: str) -> Path:
+    """Give the path in a store's URL. Raises `ConfigError`."""
+    return parse(url)[0]
 
 
 class SQLiteFile:
@@ -39,10 +53,13 @@ class SQLiteFile:
     ----------
     path : Path
         The file. It and its folder are made, for this user's eyes only.
+    journal : str, optional
+        ``wal`` or ``delete``; default: what fits the filesystem.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, journal: str | None = None) -> None:
         self.path = path
+        self._journal = journal
         self._sql = statements("sqlite")
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -53,8 +70,11 @@ class SQLiteFile:
 
     def rows(self, statement: str, /, **values: Any) -> list[Row]:
         """Run the statement of that name and give its rows."""
-        with self.lock, _translated(self.path):
-            return self._open().execute(self._sql[statement], values).fetchall()
+        with self.lock:
+            try:
+                return self._open().execute(self._sql[statement], values).fetchall()
+            except sqlite3.Error as error:
+                raise _unavailable(self.path, error) from error
 
     def row(self, statement: str, /, **values: Any) -> Row | None:
         """Run the statement of that name and give its first row, if it has one."""
@@ -82,6 +102,11 @@ class SQLiteFile:
         for act in later:
             act()
 
+    def one_step(self, act: Callable[[], T], /) -> T:
+        """Call something in one transaction."""
+        with self.transaction():
+            return act()
+
     def afterwards(self, act: Callable[[], None]) -> None:
         """Call something now, or once this thread's transaction is committed."""
         with self.lock:
@@ -105,7 +130,7 @@ class SQLiteFile:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = connect(self.path)
+            connection = connect(self.path, self._journal)
             try:
                 self._migrate(connection)
             except BaseException:
@@ -174,7 +199,7 @@ def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
     return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, journal: str | None = None) -> sqlite3.Connection:
     """Open, or make, a file with the settings of every store. Raises `StoreUnavailable`."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -187,8 +212,11 @@ def connect(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
     connection.row_factory = _as_dict
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        sqlite_journal.choose(connection, path, journal, BUSY_S)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -221,12 +249,16 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        words = str(error)
-        unknown = ("answered with an error", "This may be a bug: please report it.")
-        what, hint = next((cause for clue, cause in _CAUSES.items() if clue in words), unknown)
-        raise StoreUnavailable(
-            f"The store {path} {what} ({words}).",
-            hint=hint
-            or f"Move it away (mv {path} {path}.damaged) and a new one is made. The logs in "
-            f"{path}.d/logs are plain text and stay readable.",
-        ) from error
+        raise _unavailable(path, error) from error
+
+
+def _unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    words = str(error)
+    unknown = ("answered with an error", "This may be a bug: please report it.")
+    what, hint = next((cause for clue, cause in _CAUSES.items() if clue in words), unknown)
+    return StoreUnavailable(
+        f"The store {path} {what} ({words}).",
+        hint=hint
+        or f"Move it away (mv {path} {path}.damaged) and a new one is made. The logs in "
+        f"{path}.d/logs are plain text and stay readable.",
+    )
