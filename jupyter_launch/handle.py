@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .errors import BuildFailed, ExecutionError, RunStopped
 from .states import State
 from .terminal import fold, to_plain
+from .waiting import waiting_because
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,18 +116,7 @@ class RunHandle:
 
     def waiting_for(self) -> str:
         """Say why a run is not running yet, in a few words; empty once it runs."""
-        run = self.run
-        if run.state is State.PENDING:
-            if run.reason:
-                return run.reason.partition("\n")[0]
-            agents = sum(run.queue in agent.queues for agent in self.store.agents())
-            ahead = self.store.ahead(run)
-            place = f"{ahead} ahead in queue {run.queue}" if ahead else f"next in queue {run.queue}"
-            return place + ("" if agents else ", no agent yet")
-        if run.state in {State.LEASED, State.STARTING}:
-            said = [e.data["text"] for e in self.events() if e.kind == "progress"]
-            return said[-1] if said else "starting"
-        return ""
+        return waiting_because(self.store, self.run)
 
     def wait(
         self, timeout: float | None = None, *, until: Callable[[Run], bool] | None = None

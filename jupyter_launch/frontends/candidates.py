@@ -8,7 +8,7 @@ import shlex
 
 from .candidate_values import PATHS, VALUES, Candidate, Source, paths
 from .line_parsers import parser
-from .typed_line import Line, bare, flags, read_line, split_typed
+from .typed_line import Line, bare, flags, read_line, split_typed, verbs_of
 from .values import literal
 
 
@@ -30,19 +30,21 @@ def candidates(source: Source, verb: str, text: str) -> tuple[str, list[Candidat
         The end of the text that is replaced, and the candidates for that, best first.
     """
     words, typed = split_typed(text)
-    made = parser(verb)
+    made: argparse.ArgumentParser = parser(verb)
+    if chosen := verbs_of(made).get(words[0] if words else ""):
+        made, words = chosen, words[1:]
     line = read_line(made, words)
     flag, equals, rest = typed.partition("=")
     if line.ended:  # what follows is the program's own; much of it names files
         return typed, _chosen(list(paths(bare(typed))), bare(typed))
     if equals and flag.startswith("--"):
         line.action = flags(made).get(flag)
-        return rest, _values(source, verb, line, rest)
+        return rest, _values(source, made, line, rest)
     if typed.startswith("-"):
         return typed, _matching(_unused_flags(made, line), typed)
     if line.action is not None or typed:
-        return typed, _values(source, verb, line, typed)
-    return typed, [*_values(source, verb, line, typed), *_unused_flags(made, line)]
+        return typed, _values(source, made, line, typed)
+    return typed, [*_values(source, made, line, typed), *_unused_flags(made, line)]
 
 
 def _unused_flags(parser: argparse.ArgumentParser, line: Line) -> list[Candidate]:
@@ -55,12 +57,23 @@ def _unused_flags(parser: argparse.ArgumentParser, line: Line) -> list[Candidate
     return [Candidate(flag, "option") for flag in sorted(flags, key=lambda f: (f[:2] != "--", f))]
 
 
-def _values(source: Source, verb: str, line: Line, typed: str) -> list[Candidate]:
-    if line.action is None and line.positionals and verb != "launch_config":
+def _positional(made: argparse.ArgumentParser, line: Line) -> argparse.Action | None:
+    """Find out what a word is that belongs to no option."""
+    first = next((a for a in made._actions if not a.option_strings), None)  # noqa: SLF001
+    many = first is not None and first.nargs in {"*", "+"}
+    return first if many or not line.positionals else None
+
+
+def _values(
+    source: Source, made: argparse.ArgumentParser, line: Line, typed: str
+) -> list[Candidate]:
+    action = line.action or _positional(made, line)
+    if action is None:
         return []
-    dest = line.action.dest if line.action else {"launch_config": "setting"}.get(verb, "path")
-    dest = "run" if verb == "relaunch" and line.action is None else dest
+    dest = action.dest
     text = bare(typed)
+    if action.choices:
+        return _matching([Candidate(choice, "word") for choice in action.choices], text)
     if text.startswith("$"):
         names = [Candidate(f"${name}", "variable") for name in sorted(source.variables())]
         return _matching(names, text)

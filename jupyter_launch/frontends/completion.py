@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .candidate_values import Source
 
 _LINE = re.compile(
-    r"(?:^|=)\s*(?P<marks>%%?)(?P<verb>launch_add|launch_config|launch_form|launch|relaunch)[ \t]"
-    r"+(?P<line>.*)$"
+    r"(?:^|=)\s*(?P<marks>%%?)"
+    r"(?P<verb>launch_(?:add|config|form|queue)|launch|relaunch)[ \t]+(?P<line>.*)$"
 )
 
 

@@ -13,6 +13,10 @@ def parser(verb: str) -> options.Parser:
         from . import relaunch_magic  # noqa: PLC0415 - it brings along all that launches
 
         return relaunch_magic.parser()
+    if verb == "launch_queue":
+        from . import queue_magic  # noqa: PLC0415 - as above
+
+        return queue_magic.parser()
     if verb != "launch_config":
         return options.parser(f"%{verb}", TEXTS[verb].about)
     made = options.Parser(prog=f"%{verb}", add_help=False, allow_abbrev=False)

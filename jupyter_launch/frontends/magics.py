@@ -1,4 +1,4 @@
-"""The magics: ``%launch``, ``%launch_add``, ``%launch_form``, ``%relaunch``, ``%launch_config``."""
+"""The magics: ``%launch``, ``%launch_add``, and those around them."""
 
 from __future__ import annotations
 
@@ -76,6 +76,14 @@ class LaunchMagics(Magics):
 
         return run(self.shell, self.settings(), line)
 
+    @no_var_expand
+    @line_magic
+    def launch_queue(self, line: str) -> Any:
+        """Make, show, change queues, and move what waits on them: ``%launch_queue [VERB ...]``."""
+        from .queue_magic import run  # noqa: PLC0415
+
+        return run(self.shell, self.settings(), line)
+
     def settings(self) -> dict[str, str | None]:
         """Give what ``%config`` and IPython's configuration say, by the names of settings."""
         said = {_DOTTED.get(name, name): getattr(self, name) for name in self.traits(config=True)}
@@ -87,7 +95,7 @@ class LaunchMagics(Magics):
         return run_magic(self.shell, verb, self.settings(), line, cell)
 
 
-NAMES = ("launch", "launch_add", "launch_form", "relaunch", "launch_config")
+NAMES = ("launch", "launch_add", "launch_form", "relaunch", "launch_config", "launch_queue")
 """The magics that loading the extension brings and unloading takes away."""
 
 

@@ -124,4 +124,25 @@ TEXTS = {
         ),
         (*_SETTINGS, "build.inherit_pip_config", "artifacts.limit"),
     ),
+    "launch_queue": Text(
+        "make, show and change queues, and move what waits on them",
+        ("%launch_queue", "%launch_queue VERB [OPTION ...] [NAME | ID ...]"),
+        "A queue has a resource and options that hold for its items, and may limit how many of "
+        "them are at work at once. Paused, it takes items and gives none; drained, it gives what "
+        "is left and takes none. What waits can be moved to another queue or given another "
+        "priority, and each item says what it waits for. Without a verb, all queues are listed. "
+        "$name stands for a run or a mapping that a variable of the notebook holds.",
+        (
+            ("All queues:", "%launch_queue"),
+            (
+                "A queue that gives out two at a time, with options for its items:",
+                "%launch_queue create night -r local-process --max-running 2 -c night.yaml",
+            ),
+            ("What waits on it, and for what:", "%launch_queue show night"),
+            ("Nothing more is started for now:", "%launch_queue pause night"),
+            ("Two runs to another queue:", "%launch_queue move 7wq2k9xd 3hf81mzc --to default"),
+            ("A run before the others:", "%launch_queue prioritize 7wq2k9xd -P high"),
+        ),
+        ("entity", "store"),
+    ),
 }

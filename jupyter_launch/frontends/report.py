@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import redact
@@ -49,10 +49,11 @@ def event_json(event: Event) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
-def table(runs: Sequence[Run]) -> str:
-    """Show runs, one a line."""
+def table(runs: Sequence[Run], waiting: Mapping[str, str] | None = None) -> str:
+    """Show runs, one a line; where some wait, also for what."""
     now = time.time()
-    rows = [("ID", "STATE", "QUEUE", "TIME", "EXIT", "WHAT")]
+    last = ["WAITS FOR"] if waiting else []
+    rows: list[Sequence[str]] = [("ID", "STATE", "QUEUE", "TIME", "EXIT", "WHAT", *last)]
     for run in runs:
         took = run.seconds(now)
         what = redact.redact_text(run.name) if run.name else program_text(run.spec)
@@ -64,6 +65,7 @@ def table(runs: Sequence[Run]) -> str:
                 "-" if took is None else elapsed(took),
                 "-" if run.exit_code is None else str(run.exit_code),
                 what,
+                *([waiting.get(run.id, "-")] if waiting else []),
             )
         )
     return columns(rows)

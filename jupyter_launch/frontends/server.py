@@ -52,7 +52,9 @@ class JupyterLaunch(ExtensionApp):
         given = {"worker": self._worker}
         self.handlers.append((f"/{PREFIX}/stream", Stream, {**given, "audience": self._audience}))
         for path, handler in ROUTES.items():
-            pattern = re.escape(path).replace(r"\{id\}", "([^/]+)").replace(r"\{name\}", "(.+)")
+            pattern = re.escape(path)
+            for name, form in {"id": "([^/]+)", "queue": "([^/]+)", "name": "(.+)"}.items():
+                pattern = pattern.replace(rf"\{{{name}\}}", form)
             self.handlers.append((f"/{PREFIX}/{pattern}", handler, given))
         self.handlers.append((f"/{PREFIX}(?:/.*)?", Missing, given))
         if self.keep_server_alive:

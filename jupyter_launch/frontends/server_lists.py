@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from ..errors import SpecError
+from ..owner import host_of
+from ..queues import look_at
 from ..runs import Agent, Queue, Run
-from ..states import OWNED, State
+from ..states import State
 from ..stores.base import Store
+from . import queue_rows
 from .record import safe, summary
 from .server_params import ListQuery
 
 Json: TypeAlias = dict[str, Any]
-
-COUNTED = 100_000
-"""How many runs that have not ended are counted at most."""
 
 _ROW = (
     "id", "state", "symbol", "color", "terminal", "name", "program", "reason", "created",
@@ -98,59 +97,51 @@ def run_row(run: Run, place: int | None, desk: Desk) -> Json:
 
 def queues(store: Store) -> list[Json]:
     """Give what is on all queues, and who serves them."""
-    agents = store.agents()
-    counts = [_counts(store, states) for states in (frozenset([State.PENDING]), OWNED)]
-    return [queue_record(store, queue, counts, agents) for queue in store.queues()]
+    return [queue_rows.plain(look) for look in look_at(store)]
 
 
-def queue_record(
-    store: Store,
-    queue: Queue,
-    counts: list[Counter[Queue | None]],
-    agents: list[Agent],
-) -> Json:
-    """Give what is on one queue: pending and running ones, counted by their queues."""
-    pending, running = (count[queue] for count in counts)
+def agent_row(agent: Agent) -> Json:
+    """Give an agent that is alive."""
     return {
-        "entity": queue.entity,
-        "name": queue.name,
-        "resource": store.queue(queue).resource,
-        "pending": pending,
-        "running": running,
-        "agents": sum(queue in agent.queues for agent in agents),
+        "id": agent.id,
+        "host": host_of(agent.owner),
+        "queues": [{"entity": q.entity, "name": q.name} for q in agent.queues],
+        "max_jobs": agent.max_jobs,
+        "runs": agent.runs,
+        "status": agent.status,
+        "started": agent.started,
+        "heartbeat": agent.heartbeat,
     }
 
 
 def agents(store: Store) -> list[Json]:
     """Give the agents that are alive."""
-    return [
-        {
-            "id": agent.id,
-            "host": agent.owner.partition(":")[0],
-            "queues": [{"entity": q.entity, "name": q.name} for q in agent.queues],
-            "max_jobs": agent.max_jobs,
-            "status": agent.status,
-            "started": agent.started,
-            "heartbeat": agent.heartbeat,
-        }
-        for agent in store.agents()
-    ]
+    return [agent_row(agent) for agent in store.agents()]
 
 
-def served_queues(store: Store) -> dict[str, Any]:
+def served_queues(store: Store, asked: ListQuery) -> dict[str, Any]:
     """Look at all queues, each with its agents."""
-    alive = agents(store)
+    del asked
     looked = {}
-    for queue in queues(store):
-        mine = {"entity": queue["entity"], "name": queue["name"]}
-        name = str(Queue(**mine))
-        serving = [agent for agent in alive if mine in agent["queues"]]
-        looked[name] = {"id": name, **queue, "serving": serving}
+    for look in look_at(store):
+        name = str(look.record.queue)
+        serving = [agent_row(agent) for agent in look.agents]
+        looked[name] = {"id": name, **queue_rows.plain(look), "serving": serving}
     return looked
 
 
-def jobs(store: Store) -> dict[str, Any]:
+def items(store: Store, asked: ListQuery) -> dict[str, Any]:
+    """Look at the first of what waits on a queue, in its order."""
+    if asked.queue is None:
+        raise SpecError("Of which queue? Items are listed by it.", field="queue")
+    found = queue_rows.items(store, Queue.parse(asked.queue), asked.limit)
+    # What goes before it is seen: rows do not change whenever one before them goes.
+    return {row["id"]: {k: v for k, v in row.items() if k != "place"} for row in found}
+
+
+def jobs(store: Store, asked: ListQuery) -> dict[str, Any]:
     """Look at all jobs, each with its versions, the newest first."""
+    del asked
     looked: dict[str, Any] = {}
     for job in store.jobs():
         record = looked.setdefault(str(job.name), {"id": str(job.name), "versions": []})
@@ -160,9 +151,7 @@ def jobs(store: Store) -> dict[str, Any]:
     return looked
 
 
-def _counts(store: Store, states: frozenset[State]) -> Counter[Queue | None]:
-    return Counter(run.queue for run in store.runs(states=states, limit=COUNTED))
+Look: TypeAlias = Callable[[Store, ListQuery], dict[str, Any]]
 
-
-LOOKS: Mapping[str, Any] = {"queues": served_queues, "jobs": jobs}
-"""The lists that are shown whole."""
+LOOKS: Mapping[str, Look] = {"queues": served_queues, "items": items, "jobs": jobs}
+"""The lists whose rows are looked at as they are shown."""

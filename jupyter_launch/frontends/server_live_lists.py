@@ -60,14 +60,13 @@ class Reader:
         message: Json = {"t": "rows", "v": self.name, "now": time.time()}
         message["changed"] = [self._row(now[key], desk) for key in changed]
         message["ids"] = list(now)
-        message["more"] = self.asked.what == "runs" and len(now) >= self.asked.limit
+        message["more"] = self.asked.what in {"runs", "items"} and len(now) >= self.asked.limit
         self.send(message, None)
 
     def _look(self, store: Store, desk: Desk) -> dict[str, Any]:
         if self.asked.what == "runs":
             return runs(store, self.asked, desk)
-        looked: dict[str, Any] = LOOKS[self.asked.what](store)
-        return looked
+        return LOOKS[self.asked.what](store, self.asked)
 
     def _row(self, value: Any, desk: Desk) -> Json:
         if self.asked.what != "runs":

@@ -41,6 +41,7 @@ def _flag(text: str) -> bool:
 Whole = Annotated[int, BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[Whole, Field(le=LARGEST)]
+Priority = Literal["critical", "high", "medium", "low"]
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
@@ -64,7 +65,7 @@ class RunsQuery(Params):
 class ListQuery(Params):
     """What is shown as a list, and told of whenever it changes."""
 
-    what: Literal["runs", "queues", "jobs"]
+    what: Literal["runs", "queues", "items", "jobs"]
     state: tuple[State, ...] = ()
     queue: Annotated[str, Field(max_length=200)] | None = None
     notebook: Annotated[str, Field(max_length=4096)] | None = None
@@ -91,6 +92,14 @@ class Relaunch(Params):
 
     config: dict[str, Any] | None = None
     spec: dict[str, Any] | None = None
+
+
+class MovedRun(Params):
+    """Another queue, or another priority, of a run that waits."""
+
+    queue: Name | None = None
+    entity: Name | None = None
+    priority: Priority | None = None
 
 
 class EventsQuery(Params):
@@ -148,15 +157,42 @@ class QueueConfig(Params):
     """What is laid under the items of a queue."""
 
     resource_args: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    template_variables: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-class NewQueue(Params):
+class ChangedQueue(Params):
+    """What is changed about a queue; what is not given stays."""
+
+    resource: Name = "local-container"
+    config: QueueConfig = QueueConfig()
+    state: Literal["running", "paused", "draining"] = "running"
+    prioritize: StrictBool = True
+    max_running: Annotated[int, Field(strict=True, ge=1, le=LARGEST)] | None = None
+    retry: dict[str, Any] | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields of the queue's record that were given."""
+        return self.model_dump(exclude_unset=True, exclude={"name", "entity"})
+
+
+class NewQueue(ChangedQueue):
     """A queue to be made."""
 
     name: Name
     entity: Name | None = None
-    resource: Name = "local-container"
-    config: QueueConfig = QueueConfig()
+
+
+class QueueQuery(Params):
+    """Whose queue it is."""
+
+    entity: Name | None = None
+
+
+class DeleteQueue(QueueQuery):
+    """Whose queue is deleted, and whether also with items that wait on it."""
+
+    force: Flag = False
 
 
 P = TypeVar("P", bound=Params)

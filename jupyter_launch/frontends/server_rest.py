@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .server_service import Service
 
 AUTH_RESOURCE = "jupyter_launch"
-"""What an authorizer is asked about. Reading is ``read``; stopping and making queues is ``write``;
-starting a program is ``execute``."""
+"""What an authorizer is asked about. Reading is ``read``; stopping and moving runs, making and
+changing queues is ``write``; starting a program is ``execute``."""
 
 BODY = 4 * 1024 * 1024
 """The largest request body, in bytes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from ..runs import DRAINING, PAUSED, RUNNING
 from .server_artifacts import Artifact
 from .server_log import Log
 from .server_rest import Rest
@@ -49,6 +50,12 @@ class Run(Rest):
     async def get(self, run_id: str) -> None:
         """Give its record."""
         await self.reply(lambda service: service.run(run_id, self.query))
+
+    @web.authenticated
+    @authorized("write")
+    async def patch(self, run_id: str) -> None:
+        """Move it to another queue, or give it another priority."""
+        await self.reply(lambda service: service.move(run_id, self.body))
 
 
 class Stop(Rest):
@@ -177,6 +184,53 @@ class Queues(Rest):
         await self.reply(lambda service: service.create_queue(self.body), HTTPStatus.CREATED)
 
 
+class Queue(Rest):
+    """``queues/NAME``."""
+
+    @web.authenticated
+    @authorized("read")
+    async def get(self, name: str) -> None:
+        """Give all about it."""
+        await self.reply(lambda service: service.queue(name, self.query))
+
+    @web.authenticated
+    @authorized("write")
+    async def patch(self, name: str) -> None:
+        """Change it."""
+        await self.reply(lambda service: service.change_queue(name, self.query, self.body))
+
+    @web.authenticated
+    @authorized("write")
+    async def delete(self, name: str) -> None:
+        """Delete it."""
+        await self.reply(lambda service: service.delete_queue(name, self.query))
+
+
+class Turned(Rest):
+    """``queues/NAME/pause`` and the like."""
+
+    state = RUNNING
+
+    @web.authenticated
+    @authorized("write")
+    async def post(self, name: str) -> None:
+        """Let it take and give items, or not."""
+        change = {"state": self.state}
+        await self.reply(lambda service: service.change_queue(name, self.query, change))
+
+
+class Pause(Turned):
+    """``queues/NAME/pause``."""
+
+    state = PAUSED
+
+
+class Drain(Turned):
+    """``queues/NAME/drain``."""
+
+    state = DRAINING
+
+
 class Agents(Rest):
     """``agents``."""
 
@@ -215,6 +269,10 @@ ROUTES: dict[str, type[Rest]] = {
     "runs/{id}/spec": Spec,
     "runs/{id}/diff": Diff,
     "queues": Queues,
+    "queues/{queue}": Queue,
+    "queues/{queue}/pause": Pause,
+    "queues/{queue}/resume": Turned,
+    "queues/{queue}/drain": Drain,
     "agents": Agents,
     "openapi.yaml": Description,
 }

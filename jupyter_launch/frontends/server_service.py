@@ -8,23 +8,22 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from .. import backends
 from .._version import __version__
 from ..config import setting
 from ..errors import LaunchError, RunNotFound, SpecError
 from ..handle import RunHandle
-from ..queues import make_queue
+from ..queues import change_queue, look_at, make_queue, requeue
 from ..redact import redact_spec
 from ..runs import Queue, QueueRecord
 from ..sources.code import from_path
-from ..spec import ID_PATTERN, LaunchSpec
+from ..spec import ID_PATTERN, PRIORITIES, LaunchSpec
 from ..stores.queue_verbs import FIRST_QUEUE
 from ..submit import close_all, launcher
+from . import queue_rows
 from . import server_lists as lists
 from . import server_params as params
 from .artifact_list import listed
@@ -42,6 +41,9 @@ Json: TypeAlias = dict[str, Any]
 
 TICK_S = 0.05
 """A page is told at most twenty times a second what is new about a run."""
+
+ITEMS = 100
+"""How many of a queue's items are given at most."""
 
 PIECE = 1 << 20
 """How much of a log is held in memory while it is sent, in bytes."""
@@ -131,6 +133,17 @@ class Service:
         """Stop a run, without waiting for its end."""
         handle, asked = self.handle(run_id), params.from_body(params.Stop, body)
         handle.stop(wait=False, kill=asked.kill)
+        return live_record(handle)
+
+    def move(self, run_id: str, body: Json) -> Json:
+        """Move a waiting run to another queue, or give it another priority."""
+        handle, asked = self.handle(run_id), params.from_body(params.MovedRun, body)
+        run, queue = handle.run, None
+        if asked.queue is not None:
+            owner = asked.entity or (run.queue and run.queue.entity)
+            queue = Queue(_entity(owner), asked.queue)
+        priority = None if asked.priority is None else PRIORITIES[asked.priority]
+        self.launcher.rescue(requeue(self.store, run, queue, priority))
         return live_record(handle)
 
     def relaunch(self, run_id: str, body: Json) -> Json:
@@ -224,11 +237,34 @@ class Service:
         """Make a queue."""
         asked = params.from_body(params.NewQueue, body)
         queue = Queue(_entity(asked.entity), asked.name)
-        for name, given in asked.config.resource_args.items():
-            backends.backend(name).check(given)
-        config = asked.config.model_dump(exclude_defaults=True)
-        make_queue(self.store, QueueRecord(queue, asked.resource, config))
-        return lists.queue_record(self.store, queue, [Counter(), Counter()], self.store.agents())
+        make_queue(self.store, QueueRecord(queue, **asked.given))
+        return self._queue(queue)
+
+    def queue(self, name: str, query: Query) -> Json:
+        """Give a queue with its config, what waits on it, and who serves it."""
+        queue = Queue(_entity(params.from_query(params.QueueQuery, query).entity), name)
+        (look,) = look_at(self.store, queue)
+        return {
+            **queue_rows.plain(look),
+            "config": queue_rows.config(look.record),
+            "items": queue_rows.items(self.store, queue, ITEMS),
+            "serving": [lists.agent_row(agent) for agent in look.agents],
+        }
+
+    def change_queue(self, name: str, query: Query, body: Json) -> Json:
+        """Change what is given of a queue."""
+        queue = Queue(_entity(params.from_query(params.QueueQuery, query).entity), name)
+        change_queue(self.store, queue, params.from_body(params.ChangedQueue, body).given)
+        return self._queue(queue)
+
+    def delete_queue(self, name: str, query: Query) -> Json:
+        """Delete a queue, if it is forced to with what waits on it."""
+        asked = params.from_query(params.DeleteQueue, query)
+        queue = Queue(_entity(asked.entity), name)
+        return {"stopped": self.store.delete_queue(queue, force=asked.force)}
+
+    def _queue(self, queue: Queue) -> Json:
+        return queue_rows.plain(look_at(self.store, queue)[0])
 
     def agents(self, query: Query) -> list[Json]:
         """List the agents that are alive."""

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -44,6 +45,12 @@ def flags(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     """Give a parser's options by each of their spellings."""
     actions = parser._actions  # noqa: SLF001 - argparse has no other way to them
     return {flag: action for action in actions for flag in action.option_strings}
+
+
+def verbs_of(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Give the parsers of a parser's verbs by name, if it has some."""
+    found = (action.choices for action in parser._actions)  # noqa: SLF001 - as above
+    return next((choices for choices in found if isinstance(choices, Mapping)), {})
 
 
 def read_line(parser: argparse.ArgumentParser, words: list[str]) -> Line:

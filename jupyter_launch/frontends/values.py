@@ -35,7 +35,7 @@ def read(option: Option, given: Any, expand: Callable[[str], Any]) -> Any:
     if option.read == "number":
         return _number(value, flag)
     if option.read == "priority":
-        return _priority(str(value), flag)
+        return priority(str(value), flag)
     return str(value)
 
 
@@ -103,7 +103,8 @@ def _number(value: Any, flag: str) -> float:
         raise SpecError(f"{flag} takes a number, not {value!r}.", field=flag) from error
 
 
-def _priority(word: str, flag: str) -> int:
+def priority(word: str, flag: str) -> int:
+    """Read one of W&B's words for a priority, or its number. Raises `SpecError`."""
     if word in PRIORITIES:
         return PRIORITIES[word]
     if word in map(str, PRIORITIES.values()):

@@ -282,8 +282,8 @@ class TestReading:
     def test_queues_are_made_and_listed(self) -> None:
         output("queue", "create", "gpu", "-r", "local-process")
         (queue,) = json.loads(output("queue", "list", "--json"))
-        assert queue == {"entity": "me", "name": "gpu", "resource": "local-process"}
-        assert output("queue", "list").splitlines()[1].split() == ["me", "gpu", "local-process"]
+        assert queue.items() >= {"entity": "me", "name": "gpu", "resource": "local-process"}.items()
+        assert output("queue", "list").splitlines()[1].split()[:3] == ["me", "gpu", "local-process"]
         refused = call("queue", "create", "x", "-r", "nowhere")
         assert refused.returncode == 2
         assert refused.stderr.startswith("There is no resource 'nowhere'.\nKnown: auto, ")
@@ -401,7 +401,7 @@ class TestMistakes:
             (["frobnicate"], "invalid choice: 'frobnicate'"),
             (["list", "--frob"], "unrecognized arguments: --frob"),
             (["list", "--state", "asleep"], "invalid choice: 'asleep'"),
-            (["stop"], "the following arguments are required: ID"),
+            (["stop"], "Stop which runs?\nGive their ids, or --all"),
             (["run", "--dockerimage", "x"], "there is no option '--dockerimage'.\nDid you mean"),
             (["run"], "There is nothing to launch: exactly one of job and docker_image"),
             (["run", "-d", "x", "-j", "a/b/c:d"], "Exactly one of job and docker_image can be"),

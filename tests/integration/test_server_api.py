@@ -20,13 +20,19 @@ from jupyter_launch.frontends.server_routes import DESCRIPTION
 from tests.jupyter_server import JupyterServer, recorded, serving
 
 RUNS = ["finished-0", "finished-1"]
-FREE = {"POST /runs", "POST /runs/{id}/relaunch", "POST /queues", "GET /runs/{id}/find"}
+FREE = {
+    "POST /runs", "POST /runs/{id}/relaunch", "PATCH /runs/{id}", "POST /queues",
+    "PATCH /queues/{queue}", "GET /runs/{id}/find",
+}  # fmt: skip
 """Operations in whose requests more can be wrong than a schema can say."""
 
 
 def _description() -> dict[str, Any]:
     described: dict[str, Any] = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
     described["components"]["parameters"]["Id"]["schema"] = {"enum": [*RUNS, "unknown"]}
+    described["paths"]["/queues/{queue}"]["parameters"][0]["schema"] = {
+        "enum": ["default", "unknown"]  # the first is made by whatever changes it
+    }
     return described
 
 

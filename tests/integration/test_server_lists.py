@@ -150,9 +150,72 @@ def test_queues_are_told_with_their_agents(server: JupyterServer, store: Store) 
             shown.next()
         queue = shown.rows[str(QUEUE)]
         assert queue["running"] == 1
-        assert [(agent["id"], agent["heartbeat"]) for agent in queue["serving"]] == [("a1", now)]
+        (agent,) = queue["serving"]
+        assert (agent["id"], agent["runs"]) == ("a1", 0)
+        assert abs(agent["heartbeat"] - now) < 60, "by the store's clock"
     store.drop_agent("a1")
     store.move(run.id, owner, State.FAILED, Change())
+
+
+def test_items_are_told_in_their_order_and_a_move_repaints_one_alone(
+    server: JupyterServer, store: Store
+) -> None:
+    runs = [pending(store, name=name) for name in ("a", "b", "c")]
+    client = server.session()
+    with server.stream() as page:
+        shown = Shown(page, what="items", queue=str(QUEUE))
+        assert shown.ids == [run.id for run in runs]
+        assert {row["waits_for"] for row in shown.rows.values()} == {"no agent yet"}
+        last = runs[-1].id
+        answer = client.patch(f"{server.api}runs/{last}", json={"priority": "high"}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        assert shown.until(last, priority="high") == {last}
+        assert shown.ids == [last, runs[0].id, runs[1].id]
+        store.request_stop(runs[0].id)
+        while len(shown.ids) == 3:
+            assert shown.next() == []
+        assert shown.ids == [last, runs[1].id]
+
+
+def test_a_queue_is_changed_over_rest(server: JupyterServer, store: Store) -> None:
+    client, queue = server.session(), f"{server.api}queues/a%2Fb%20c"
+    whose = {"entity": "ann"}
+    made = {"name": "a/b c", "resource": "local-process", "max_running": 3, **whose}
+    assert client.post(f"{server.api}queues", json=made, timeout=30).status_code == 201
+    name = Queue("ann", "a/b c")
+    for verb, state in (("pause", "paused"), ("drain", "draining"), ("resume", "running")):
+        answer = client.post(f"{queue}/{verb}", params=whose, timeout=30)
+        assert answer.json()["state"] == store.queue(name).state == state
+    change = {"max_running": None, "prioritize": False, "retry": {"max_retries": 2}}
+    assert client.patch(queue, params=whose, json=change, timeout=30).status_code == 200
+    record = store.queue(name)
+    assert (record.max_running, record.prioritize, record.retry) == (
+        None, False, {"max_retries": 2}
+    )  # fmt: skip
+    assert record.resource == "local-process"
+    run = store.submit(LaunchSpec.from_dict(cell("print(1)")), queue=name)
+    said = client.get(queue, params=whose, timeout=30).json()
+    assert [item["id"] for item in said["items"]] == [run.id]
+    other = {"queue": "gpu", **whose}
+    store.create_queue(QueueRecord(QUEUE, "local-process"))
+    assert client.patch(f"{server.api}runs/{run.id}", json=other, timeout=30).status_code == 200
+    assert store.get(run.id).queue == QUEUE
+    store.submit(LaunchSpec.from_dict(cell("print(2)")), queue=name)
+    refused = client.delete(queue, params=whose, timeout=30)
+    assert (refused.status_code, refused.json()["message"]) == (
+        409, "1 item waits on the queue ann/a/b c."
+    )  # fmt: skip
+    gone = client.delete(queue, params={**whose, "force": "1"}, timeout=30)
+    assert gone.json() == {"stopped": 1}
+    assert client.get(queue, params=whose, timeout=30).status_code == 404
+
+
+def test_a_run_at_work_is_not_moved(server: JupyterServer, store: Store) -> None:
+    run = recorded(store)
+    answer = server.session().patch(
+        f"{server.api}runs/{run.id}", json={"priority": "high"}, timeout=30
+    )
+    assert (answer.status_code, answer.json()["error"]) == (409, "IllegalTransition")
 
 
 def test_a_page_changes_what_it_lists_and_ends_it(server: JupyterServer, store: Store) -> None:
