@@ -33,7 +33,7 @@ class PrivateEngine:
         if os.geteuid() != 0 or not all(map(shutil.which, ("dockerd", "unshare"))):
             pytest.skip("only root can start an engine of its own")
         # A socket's path must be short.
-        self._run = Path(tempfile.mkdtemp(prefix="jl-", dir="/tmp"))  # noqa: S108
+        self._run = Path(tempfile.mkdtemp(prefix="jl-", dir="/tmp"))
         self._log, self._data = folder / "dockerd.log", folder / "engine"
         self.url = f"unix://{self._run}/sock"
         command = ["unshare", "--net", "dockerd", "--data-root", str(self._data)]

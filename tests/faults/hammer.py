@@ -1,7 +1,8 @@
 """A process that submits to a store, or claims from it, or both, as fast as it can.
 
-``python hammer.py URL SECONDS submit|claim|both`` writes one line for each thing that the store
-said was done: ``submitted ID`` or ``claimed ID``, as soon as it was said.
+``python hammer.py URL SECONDS submit|claim|both [PAUSE]`` writes one line for each thing that the
+store said was done: ``submitted ID`` or ``claimed ID``, as soon as it was said. With a pause, it
+takes its time in between.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def say(text: str) -> None:
     os.write(1, f"{text}\n".encode())
 
 
-def main(url: str, seconds: float, does: str) -> None:
-    """Go on for so many seconds; who only claims goes on until nothing is left."""
+def main(url: str, seconds: float, does: str, pause: float) -> None:
+    """Go on for so many seconds."""
     store = open_store(url)
     owner = new_owner()
     say("ready")
@@ -37,8 +38,9 @@ def main(url: str, seconds: float, does: str) -> None:
             run = store.claim([QUEUE], owner, ())
             if run:
                 say(f"claimed {run.id}")
+        time.sleep(pause)
     store.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], float(sys.argv[2]), sys.argv[3], float((*sys.argv[4:], 0)[0]))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,12 @@ class Hammered:
 
 
 def hammer(
-    url: str, folder: Path, seconds: float, processes: int = 8, kills_every: float | None = None
+    url: str,
+    folder: Path,
+    seconds: float,
+    words: Sequence[str] = ("both",),
+    processes: int = 8,
+    kills_every: float | None = None,
 ) -> Hammered:
     """Let processes submit and claim at once, and kill one of them now and then.
 
@@ -76,6 +82,8 @@ def hammer(
         What they say is written there.
     seconds : float
         How long they go on.
+    words : sequence of str
+        What each of them does, as ``hammer.py`` takes it.
     processes : int
         How many of them.
     kills_every : float, optional
@@ -88,7 +96,7 @@ def hammer(
         def start(number: int, left: float) -> subprocess.Popen[bytes]:
             out = stack.enter_context((folder / f"{number}.out").open("wb"))
             err = stack.enter_context((folder / f"{number}.err").open("wb"))
-            command = [sys.executable, str(HAMMER), url, str(left), "both"]
+            command = [sys.executable, str(HAMMER), url, str(left), *words]
             process = subprocess.Popen(command, stdout=out, stderr=err)
             stack.callback(process.kill)
             return process

@@ -31,9 +31,7 @@ def test_the_engine_is_killed_and_started_again(
     retries: int,
 ) -> None:
     engine = PrivateEngine(tmp_path, live_restore=live_restore)
-    fleet = Fleet(
-        store, tmp_path / "shared", [f"--max-jobs={RUNS}"], {"DOCKER_HOST": engine.url}
-    )
+    fleet = Fleet(store, tmp_path / "shared", [f"--max-jobs={RUNS}"], {"DOCKER_HOST": engine.url})
     fleet.open()
     engine.start()
     try:
