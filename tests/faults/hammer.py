@@ -43,4 +43,4 @@ def main(url: str, seconds: float, does: str, pause: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), sys.argv[3], float((*sys.argv[4:], 0)[0]))
+    main(sys.argv[1], float(sys.argv[2]), sys.argv[3], float(sys.argv[4]) if sys.argv[4:] else 0.0)
