@@ -30,6 +30,10 @@ LIMIT = 79_500
 PLAIN_LINES = 20
 """How many lines the text has room for in any case; few viewers show it rather than the HTML."""
 
+COLOURED = 60
+"""How many coloured pieces the HTML has, the newest: a notebook's table of contents parses them all
+whenever it is opened. The data and the text keep every colour."""
+
 LINE_LENGTH, LINE_BYTES = 2000, 12_000
 """A longer line is cut, in characters; one that still takes more bytes loses its colours."""
 
@@ -40,7 +44,7 @@ _BOX = (
     f"{_LINE};border-radius:6px;overflow:hidden;margin:2px 0"
 )
 _ROW = "padding:0 12px;margin:3px 0;overflow-wrap:break-word"
-_BADGE = "color:#fff;background:{};border-radius:4px;padding:2px 8px;font-weight:600"
+_BADGE = "color:#fff;background-color:{};border-radius:4px;padding:2px 8px;font-weight:600"
 _CODE = "font-family:var(--jp-code-font-family,monospace);font-size:12px"
 _DIM = "opacity:.7"
 _BAD = "color:#d93c3c;font-weight:600"
@@ -48,12 +52,12 @@ _BAD = "color:#d93c3c;font-weight:600"
 _SCROLL = (
     "display:flex;flex-direction:column-reverse;max-height:24em;overflow:auto;margin-top:7px;"
     "scrollbar-color:rgba(128,128,128,.5) transparent;"
-    f"border-top:1px solid {_LINE};background:rgba(128,128,128,.06)"
+    f"border-top:1px solid {_LINE};background-color:rgba(128,128,128,.06)"
 )
 _PRE = (
     "flex:none;overflow:visible;"  # it is the column that scrolls
     "margin:0;padding:8px 12px;white-space:pre-wrap;overflow-wrap:break-word;color:inherit;"
-    f"background:none;border:0;line-height:1.45;{_CODE}"
+    f"background-color:transparent;border:0;line-height:1.45;{_CODE}"
 )
 
 
@@ -78,7 +82,7 @@ def saved(
     lines = fold(log, TAIL_LINES + 1, len(log))
     last = _last(lines)
     cut = cut or len(last) < len(lines)
-    written = [_written(line) for line in _without_secrets(last)]
+    written = _with_few_colours([_written(line) for line in _without_secrets(last)])
     view, shown = _within_a_quarter(record, spec, took)
     room = LIMIT - size(_bundle(view, shown, took, _NO_LOG))
     return _bundle(view, shown, took, _that_fit(written, room, cut=cut))
@@ -149,7 +153,18 @@ def _written(line: Line) -> _Written:
     written = _Written(to_ansi([made]), to_html([made]), to_plain([made]))
     if max(map(_cost, written)) <= LINE_BYTES:
         return written
-    return _Written(written.bare, to_html([(Piece(written.bare, PLAIN),)]), written.bare)
+    return _Written(written.bare, _escaped(written.bare), written.bare)
+
+
+def _with_few_colours(lines: Sequence[_Written]) -> list[_Written]:
+    """Take the colours of the older lines out of the HTML."""
+    keep = _count((line.html.count("</") for line in reversed(lines)), COLOURED)
+    older, newer = lines[: len(lines) - keep], lines[len(lines) - keep :]
+    return [*(line._replace(html=_escaped(line.bare)) for line in older), *newer]
+
+
+def _escaped(text: str) -> str:
+    return to_html([(Piece(text, PLAIN),)])
 
 
 def _that_fit(lines: Sequence[_Written], room: int, *, cut: bool) -> _Log:
@@ -235,7 +250,11 @@ def _html(view: Mapping[str, Any], took: str, log: str, more: str) -> str:
         [
             _tag("span", _BADGE.format(view["color"]), f"{view['symbol']} {view['state']}"),
             _tag("strong", "margin:0 4px", view["name"]),
-            _tag("code", f"{_CODE};{_DIM};background:none;color:inherit;padding:0", view["id"]),
+            _tag(
+                "code",
+                f"{_CODE};{_DIM};background-color:transparent;color:inherit;padding:0",
+                view["id"],
+            ),
             _tag("span", f"{_DIM};margin-left:4px", took),
         ]
     )
