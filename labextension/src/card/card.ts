@@ -3,6 +3,7 @@
 import { make, say, set, toClipboard, told } from "./dom.js";
 import { editor } from "./edit.js";
 import { feed, type Feed } from "./feed.js";
+import { inFrame, notInFrame } from "./frames.js";
 import { head, type Head, type Liveness } from "./head.js";
 import { AGAIN, type Host, type Wish } from "./host.js";
 import { keepKeys } from "./keys.js";
@@ -34,7 +35,6 @@ export class Card {
   #launching = false;
   #ahead = 0; // seconds the feeder's clock is ahead of ours
   #visible = false;
-  #frame = 0;
   #spoken = 0; // when
 
   constructor(
@@ -82,7 +82,7 @@ export class Card {
   dispose(): void {
     this.#feed?.close();
     clearInterval(this.#timer);
-    cancelAnimationFrame(this.#frame);
+    notInFrame(this.#draw);
     document.removeEventListener("visibilitychange", this.#follow);
     this.#release();
     this.#seen.disconnect();
@@ -269,14 +269,14 @@ export class Card {
 
   #schedule(): void {
     if (!this.#drawing) this.#feed?.drawn();
-    if (this.#frame || !this.#visible) return;
-    this.#frame = requestAnimationFrame((now) => {
-      this.#frame = 0;
-      this.#pane.draw(now);
-      set(this.node, "data-total", this.#source.log.total);
-      this.#feed?.drawn();
-    });
+    if (this.#visible) inFrame(this.#draw);
   }
+
+  readonly #draw = (now: number): void => {
+    this.#pane.draw(now);
+    set(this.node, "data-total", this.#source.log.total);
+    this.#feed?.drawn();
+  };
 
   #tick(): void {
     if (this.#liveness !== "live") return;

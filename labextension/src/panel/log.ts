@@ -2,12 +2,14 @@
 
 import { Widget } from "@lumino/widgets";
 
+import { artifacts } from "../card/artifacts.js";
 import { Card } from "../card/card.js";
 import type { Words } from "../card/messages.js";
 import type { Server } from "../server.js";
 
 export class LogView extends Widget {
   readonly #card: Card;
+  readonly #artifacts: MutationObserver;
 
   constructor(
     server: Server,
@@ -19,10 +21,14 @@ export class LogView extends Widget {
     this.#card = new Card(this.node, words);
     this.#card.show({ id: run });
     this.#card.connect(server);
+    this.#artifacts = artifacts(this.#card.node, words, server, () => ({}));
   }
 
   override dispose(): void {
-    if (!this.isDisposed) this.#card.dispose();
+    if (!this.isDisposed) {
+      this.#artifacts.disconnect();
+      this.#card.dispose();
+    }
     super.dispose();
   }
 }
