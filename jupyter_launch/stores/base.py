@@ -9,7 +9,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..bell import Listener
 from ..errors import RunNotFound
@@ -19,6 +19,7 @@ from ..states import State
 from .artifact_verbs import ArtifactVerbs
 from .job_verbs import JobVerbs
 from .queue_verbs import QueueVerbs
+from .upkeep_verbs import UpkeepVerbs
 
 LEASE_S = 15.0
 """How long a lease lasts without being renewed, in seconds."""
@@ -54,14 +55,20 @@ class Change:
     retry_in: float | None = None
 
 
-class Store(QueueVerbs, JobVerbs, ArtifactVerbs):
+class Store(QueueVerbs, JobVerbs, ArtifactVerbs, UpkeepVerbs):
     """Runs, their events and logs, and queues. Safe to use from several threads and processes.
 
     Every verb raises `StoreUnavailable` when the store cannot be reached or written.
+
+    `url` is for people and `address` what to open it by: it may hold a password, and goes to other
+    processes through the environment alone.
     """
 
     url: str
+    address: str
     id: str
+    private: ClassVar[bool] = False
+    """Whether all that is in it comes from the one user whose file it is."""
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -163,11 +170,14 @@ class Store(QueueVerbs, JobVerbs, ArtifactVerbs):
         """Give a run. Raises `RunNotFound`."""
         run = self.find(run_id)
         if run is None:
-            raise RunNotFound(
-                f"There is no run {run_id!r} in {self.url}.",
-                hint="`jupyter launch list` shows the runs there are.",
-            )
+            raise self._unknown(run_id)
         return run
+
+    def _unknown(self, run_id: str) -> RunNotFound:
+        return RunNotFound(
+            f"There is no run {run_id!r} in {self.url}.",
+            hint="`jupyter launch list` shows the runs there are.",
+        )
 
     @abstractmethod
     def runs(

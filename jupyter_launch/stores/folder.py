@@ -11,6 +11,7 @@ from ..errors import StoreUnavailable
 from ..runs import LogPiece, LogPosition, Sample
 from . import log_file, sample_file
 from .artifact_files import ArtifactFiles
+from .folder_upkeep import FolderUpkeep
 from .snapshot_file import SnapshotFiles
 
 
@@ -27,6 +28,7 @@ class Folder:
         self._path, self._bells = path, path / "bells"
         self._snapshots = SnapshotFiles(path / "snapshots")
         self.artifacts = ArtifactFiles(path / "artifacts")
+        self.upkeep = FolderUpkeep(path)
         self._writers: dict[str, log_file.LogWriter] = {}
         self._lock = threading.Lock()
         try:

@@ -17,9 +17,10 @@ from .sql_lists import ListVerbs
 from .sql_queues import AgentVerbs, QueueVerbs
 from .sql_runs import RunVerbs
 from .sqlite_file import SQLiteFile, parse
+from .sqlite_upkeep import SQLiteUpkeep
 
 
-class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVerbs):
+class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVerbs, SQLiteUpkeep):
     """Runs of one user on one machine.
 
     Parameters
@@ -31,9 +32,11 @@ class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVe
         ``?journal=wal`` behind the path decides otherwise.
     """
 
+    private = True
+
     def __init__(self, url: str) -> None:
         path, journal = parse(url)
-        self.url = f"sqlite:///{path}" + (f"?journal={journal}" if journal else "")
+        self.url = self.address = f"sqlite:///{path}" + (f"?journal={journal}" if journal else "")
         self._db = self._file = SQLiteFile(path, journal)
         self.id = self._file.about()["id"]
         self._folder = Folder(path.with_name(path.name + ".d"))

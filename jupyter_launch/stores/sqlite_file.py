@@ -60,6 +60,8 @@ class SQLiteFile:
     def __init__(self, path: Path, journal: str | None = None) -> None:
         self.path = path
         self._journal = journal
+        self.found: int | None = None
+        """The version of the tables as it was at first."""
         self._sql = statements("sqlite")
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -142,7 +144,10 @@ class SQLiteFile:
         return self._connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        if _version(connection) == SCHEMA_VERSION:
+        version = _version(connection)
+        if self.found is None:
+            self.found = version
+        if version == SCHEMA_VERSION:
             return
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)

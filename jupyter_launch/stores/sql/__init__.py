@@ -17,10 +17,10 @@ def statements(dialect: str) -> dict[str, str]:
     ----------
     dialect : str
         Name of the file without its ending, such as ``sqlite``. What stands in it takes the place
-        of what stands in ``common.sql`` under the same name.
+        of what stands in the others under the same name.
     """
     found: dict[str, str] = {}
-    for name in ("common", dialect):
+    for name in ("common", "upkeep", dialect):
         text = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
         _, *parts = _NAME.split(text)
         found |= {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}

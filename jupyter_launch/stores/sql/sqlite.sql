@@ -147,3 +147,25 @@ ORDER BY seq DESC LIMIT :limit;
 SELECT id FROM runs
 WHERE ended IS NULL AND json_extract(spec_json, '$.job') = :ref ORDER BY seq;
 
+
+-- name: prune_runs
+DELETE FROM runs
+WHERE id IN (SELECT value FROM json_each(:ids)) AND ended < :before AND handle IS NULL
+  AND (NOT :keep_failed OR state IN ('finished', 'stopped'))
+RETURNING id;
+
+-- name: prune_events
+DELETE FROM events WHERE run_id IN (SELECT value FROM json_each(:ids));
+
+-- name: count_events
+SELECT count(*) AS count FROM events WHERE run_id IN (SELECT value FROM json_each(:ids));
+
+-- name: known_runs
+SELECT id FROM runs WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: integrity
+PRAGMA integrity_check;
+
+-- name: database_bytes
+SELECT page_count * page_size AS bytes, freelist_count * page_size AS unused
+FROM pragma_page_count, pragma_page_size, pragma_freelist_count;
