@@ -3,7 +3,7 @@
 import { make, say, set, toClipboard, told } from "./dom.js";
 import { editor } from "./edit.js";
 import { feed, type Feed } from "./feed.js";
-import { inFrame, notInFrame } from "./frames.js";
+import { inFrame, waiting } from "./frames.js";
 import { head, type Head, type Liveness } from "./head.js";
 import { AGAIN, type Host, type Wish } from "./host.js";
 import { keepKeys } from "./keys.js";
@@ -82,7 +82,7 @@ export class Card {
   dispose(): void {
     this.#feed?.close();
     clearInterval(this.#timer);
-    notInFrame(this.#draw);
+    waiting.delete(this.#draw);
     document.removeEventListener("visibilitychange", this.#follow);
     this.#release();
     this.#seen.disconnect();

@@ -5,7 +5,8 @@ const BUDGET_MS = 8;
 
 type Draw = (now: number) => void;
 
-const waiting = new Set<Draw>();
+/** Those that are to be drawn; who is taken out is not. */
+export const waiting = new Set<Draw>();
 let frame = 0;
 
 /** Have something drawn in one of the next frames, once, however often it is asked for. */
@@ -14,21 +15,11 @@ export function inFrame(draw: Draw): void {
   frame ||= requestAnimationFrame(run);
 }
 
-/** Have it not drawn after all. */
-export function notInFrame(draw: Draw): void {
-  waiting.delete(draw);
-}
-
 function run(now: number): void {
   frame = 0;
   const end = performance.now() + BUDGET_MS;
-  try {
-    for (const draw of [...waiting]) {
-      waiting.delete(draw);
-      draw(now);
-      if (performance.now() >= end) break;
-    }
-  } finally {
-    if (waiting.size) frame ||= requestAnimationFrame(run);
+  for (const draw of [...waiting]) {
+    if (performance.now() > end) inFrame(draw);
+    else if (waiting.delete(draw)) draw(now);
   }
 }
