@@ -5,6 +5,7 @@ Public verbs are what every store promises; one contract-test class holds all of
 
 from __future__ import annotations
 
+import difflib
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,9 @@ from .upkeep_verbs import UpkeepVerbs
 
 LEASE_S = 15.0
 """How long a lease lasts without being renewed, in seconds."""
+
+RECENT = 200
+"""How many runs, the newest, are looked at for one whose id is like one that is not there."""
 
 NEW_WORK = "queue"
 """The topic that rings when an item was put on any queue."""
@@ -170,13 +174,16 @@ class Store(QueueVerbs, JobVerbs, ArtifactVerbs, UpkeepVerbs):
         """Give a run. Raises `RunNotFound`."""
         run = self.find(run_id)
         if run is None:
-            raise self._unknown(run_id)
+            known = [one.id for one in self.runs(limit=RECENT)]
+            begun = [one for one in known if one.startswith(run_id)]
+            raise self._unknown(run_id, begun[:3] or difflib.get_close_matches(run_id, known))
         return run
 
-    def _unknown(self, run_id: str) -> RunNotFound:
+    def _unknown(self, run_id: str, alike: Sequence[str] = ()) -> RunNotFound:
+        meant = f"Did you mean {' or '.join(alike)}? " if alike else ""
         return RunNotFound(
             f"There is no run {run_id!r} in {self.url}.",
-            hint="`jupyter launch list` shows the runs there are.",
+            hint=f"{meant}`jupyter launch list` shows the runs there are.",
         )
 
     @abstractmethod
