@@ -176,7 +176,9 @@ def fill(disk: Path) -> Path:
 def test_an_unknown_scheme_names_the_known_ones() -> None:
     with pytest.raises(ConfigError) as failure:
         open_store("mysql://host/db")
-    assert str(failure.value) == "No store is known for 'mysql://host/db'.\nKnown schemes: sqlite."
+    assert str(failure.value) == (
+        "No store is known for 'mysql://...'.\nKnown schemes: postgres, postgresql, sqlite."
+    )
 
 
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
