@@ -21,7 +21,6 @@ from __future__ import annotations
 import getpass
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +29,7 @@ from typing import Any
 
 from jupyter_core.paths import jupyter_config_path, jupyter_data_dir
 
+from .config_markup import parsed
 from .errors import ConfigError
 
 PROJECT_FILE = ".jupyter-launch.yaml"
@@ -49,8 +49,22 @@ NAMES = (
     "entity", "project", "queue", "resource", "image", "store", "build.inherit_pip_config",
     "artifacts.limit",
 )  # fmt: skip
+OF_AGENTS = (
+    "agent.allow.resources", "agent.allow.images", "agent.allow.volumes", "agent.allow.privileged",
+    "agent.allow.network_host", "agent.allow.docker_socket", "agent.allow.host",
+)  # fmt: skip
+"""What the owner of an agent decides: in the environment or Jupyter's configuration, and in no
+project, whose files may be anybody's."""
+
+LISTS = OF_AGENTS[:3]
+"""Settings of several values: a list in a file; one text elsewhere, with commas in between."""
+
 SECTION = "LaunchMagics"
 YES = {"1", "true", "True", "yes", "on"}
+NO = {"0", "false", "False", "no", "off"}
+EVERYTHING, NOTHING = "*", "none"
+"""What stands for all, and for an empty list, where a setting is a list."""
+
 WANDB = {"entity": "WANDB_ENTITY", "project": "WANDB_PROJECT"}
 
 _IN_FILES_OF_PYTHON = (
@@ -93,7 +107,8 @@ def sayings(name: str, **given: str | None) -> Iterator[Setting]:
     """
     yield from (Setting(value, origin) for origin, value in given.items() if value)
     yield from _of_environment(variable(name))
-    yield from _of_files(name, _project_values())
+    if name not in OF_AGENTS:
+        yield from _of_files(name, _project_values())
     yield from _of_files(name, _jupyter_values())
     yield from _of_environment(WANDB.get(name, ""))
     yield Setting(_default(name), "default")
@@ -180,7 +195,7 @@ def _read_project(path: Path) -> Said | None:
         written = path.read_bytes()
         if path.name == "pyproject.toml" and not re.search(rb"jupyter.launch", written):
             return None  # whatever is wrong with it is not for us to say
-        data = _parsed(path, written.decode())
+        data = parsed(path, written.decode())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{what} cannot be read: {error}.") from error
     if data is None:
@@ -194,46 +209,41 @@ def _read_project(path: Path) -> Said | None:
     return {**inner, "": _named(data, what)}
 
 
-def _parsed(path: Path, text: str) -> Any:
-    """Read YAML or TOML; what is imported for that is paid for only where there is such a file."""
-    if path.suffix == ".yaml":
-        import yaml  # noqa: PLC0415
-
-        try:
-            return yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            raise ValueError(error) from error
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415
-    else:
-        import tomli as tomllib  # noqa: PLC0415
-    data = tomllib.loads(text)
-    if path.name != "pyproject.toml":
-        return data
-    tool = data.get("tool", {})
-    if "jupyter-launch" in tool:
-        raise ValueError("there is a table [tool.jupyter-launch]; it is called jupyter_launch")
-    return tool.get("jupyter_launch")
-
-
-def _named(data: Mapping[Any, Any], what: str) -> Mapping[str, str]:
+def _named(data: Mapping[Any, Any], what: str, known: tuple[str, ...] = NAMES) -> Mapping[str, str]:
     """Check the names and values of a file, and write nested ones with a dot."""
-    flat: dict[str, Any] = {}
-    for name, value in data.items():
-        if isinstance(value, dict):  # build: {inherit_pip_config: true}
-            flat |= {f"{name}.{inner}": item for inner, item in value.items()}
-        else:
-            flat[str(name)] = value
-    if unknown := sorted(flat.keys() - set(NAMES)):
+    flat = dict(_flat(data, ""))
+    if decided := sorted(flat.keys() & set(OF_AGENTS) - set(known)):
+        raise ConfigError(
+            f"{what} has {decided[0]}, which no project decides: it is up to the agent's owner.",
+            hint=f"It belongs into {JUPYTER_FILES[0]}, or {variable(decided[0])}.",
+        )
+    if unknown := sorted(flat.keys() - set(known)):
         raise ConfigError(
             f"{what} has a setting nobody knows: {', '.join(unknown)}.",
-            hint=f"{near(unknown[-1], NAMES)}Known: {', '.join(NAMES)}.",
+            hint=f"{near(unknown[-1], known)}Known: {', '.join(known)}.",
         )
-    for name, value in flat.items():
-        if isinstance(value, (dict, list, set, tuple)):
-            kind = type(value).__name__
-            raise ConfigError(f"{what}: {name} must be a single value, and is a {kind}.")
-    return {name: str(value) for name, value in flat.items() if value is not None}
+    return {name: _text(name, value, what) for name, value in flat.items() if value is not None}
+
+
+def _flat(data: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in data.items():
+        if isinstance(value, dict):  # build: {inherit_pip_config: true}
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(name: str, value: Any, what: str) -> str:
+    """Write a value as the environment would have it."""
+    several = isinstance(value, (dict, list, set, tuple))
+    if several and name not in LISTS:
+        kind = type(value).__name__
+        raise ConfigError(f"{what}: {name} must be a single value, and is a {kind}.")
+    if not several:
+        return str(value)
+    if any(not isinstance(item, str) or "," in item for item in value):
+        raise ConfigError(f"{what}: {name} must be a list of texts without commas, not {value!r}.")
+    return ",".join(value) or NOTHING
 
 
 # -- Jupyter's configuration -------------------------------------------------------------------
@@ -259,9 +269,10 @@ def _read_jupyter(path: Path) -> Said:
         config = loader(path.name, str(path.parent)).load_config()
     except _IN_FILES_OF_PYTHON as error:
         raise ConfigError(f"{what} cannot be read: {error}.") from error
-    spelt = {name.replace(".", "_"): name for name in NAMES}
+    known = (*NAMES, *OF_AGENTS)
+    spelt = {name.replace(".", "_"): name for name in known}
     section = dict(config[SECTION]) if SECTION in config else {}
-    return {"": _named({spelt.get(key, key): value for key, value in section.items()}, what)}
+    return {"": _named({spelt.get(k, k): value for k, value in section.items()}, what, known)}
 
 
 def _cached(read: Callable[[Path], Said | None], path: Path) -> Said | None:

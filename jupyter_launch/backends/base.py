@@ -7,7 +7,7 @@ A backend is a class with the methods below, named by an entry point of the grou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -108,6 +108,15 @@ class Backend(ABC):
     @abstractmethod
     def find(self, handle: str) -> bool:
         """Say whether a program was ever started under this handle and still leaves a trace."""
+
+    def strays(self, store_id: str) -> Iterable[tuple[str, str]]:
+        """Give all of a store's programs that left a trace here: the run's id, and the handle.
+
+        Its own names are enough to tell. Here, nobody can: then what is left of an attempt that
+        was given up stays until somebody removes it by hand.
+        """
+        del store_id
+        return ()
 
     @abstractmethod
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -27,6 +26,7 @@ from ..runs import LogPosition, Run
 from .base import Backend, Frame, Result, Usage
 from .container_outputs import outputs
 from .docker_create import (
+    RUN_LABEL,
     STORE_LABEL,
     create,
     create_body,
@@ -37,6 +37,7 @@ from .docker_create import (
 )
 from .docker_log import EXACT_LOG, after, careless, frames, mended, merged, skipped
 from .docker_options import RESOURCE, container_options
+from .docker_outcome import outcome
 from .docker_pull import HINT, provide
 from .docker_stats import container_usage
 
@@ -128,6 +129,17 @@ class LocalContainer(Backend):
         """Say whether the container is there and was ever started."""
         info = _inspect(handle)
         return info is not None and was_started(info)
+
+    def strays(self, store_id: str) -> list[tuple[str, str]]:
+        """Find the containers by their labels, unless no engine answers."""
+        engine = connect(address())
+        with translated(engine.address):
+            found = engine.containers(all=True, filters={"label": f"{STORE_LABEL}={store_id}"})
+        return [
+            (there["Labels"][RUN_LABEL], f"{engine.address}#{there['Names'][0].lstrip('/')}")
+            for there in found
+            if there["Names"] and RUN_LABEL in there["Labels"]
+        ]
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         """Follow the output: live if this process started it, otherwise from the engine's log."""
@@ -270,31 +282,3 @@ def _output(handle: str, live: Blocks | None, position: LogPosition) -> Iterator
             if driver == EXACT_LOG["Type"] and careless(engine):
                 batches = mended(batches)
             yield from skipped(merged(batches), position)
-
-
-def outcome(info: dict[str, Any], *, interrupted: bool) -> Result:
-    """Read a result from an ended container.
-
-    Parameters
-    ----------
-    info : dict
-        The engine's inspection of it.
-    interrupted : bool
-        Whether the engine was away in the meantime.
-    """
-    state = info["State"]
-    code: int = state["ExitCode"]
-    if not was_started(info):
-        return Result(None, "the container was never started")
-    if interrupted and code == 255:
-        return Result(None, "the Docker Engine went away and lost the exit code")
-    if state["OOMKilled"] and code:
-        limit = info["HostConfig"]["Memory"]
-        what = f"the limit was {limit / 2**20:.0f} MiB (option memory)" if limit else "on the host"
-        return Result(code, f"out of memory: {what}")
-    if state["Error"]:
-        return Result(code, state["Error"])
-    with contextlib.suppress(ValueError):
-        when = " while the Docker Engine was restarted" if interrupted else ""
-        return Result(code, f"ended by {signal.Signals(code - 128).name}{when}")
-    return Result(code)

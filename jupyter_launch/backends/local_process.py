@@ -28,6 +28,8 @@ from ..program import Program
 from ..runs import LogPosition, Run
 from . import supervisor
 from .base import Backend, Frame, Result, Usage
+from .docker_parts import gpus
+from .docker_values import Reader, nano, size
 from .process_folder import OUTPUTS, ProcessFolder, files, fill
 from .process_outputs import outputs
 from .process_stats import session_usage
@@ -39,6 +41,9 @@ KILL_S = 10.0
 """How long a killed program may take to disappear before `LocalProcess.stop` complains."""
 
 OPTIONS: dict[str, type] = {"nice": int, "workdir": str}
+
+COUNTED: dict[str, Reader] = {"cpus": nano, "memory": size, "gpus": gpus}
+"""Options that agents count and nobody enforces, written as for containers."""
 
 
 class LocalProcess(Backend):
@@ -53,7 +58,8 @@ class LocalProcess(Backend):
     Notes
     -----
     Options (``resource_args``): ``workdir``, a folder to run in instead of the run's own (a
-    relative one is inside that); ``nice``, an integer added to the program's niceness.
+    relative one is inside that); ``nice``, an integer added to the program's niceness; and what
+    an agent counts, so that what does not fit does not run at once: ``cpus``, ``memory``, ``gpus``.
     """
 
     name = "local-process"
@@ -70,8 +76,11 @@ class LocalProcess(Backend):
     def check(self, options: Mapping[str, Any]) -> None:
         for name, value in options.items():
             field = f"resource_args.local-process.{name}"
+            if name in COUNTED:
+                _check_counted(name, value, field)
+                continue
             if name not in OPTIONS:
-                known = ", ".join(OPTIONS)
+                known = ", ".join((*OPTIONS, *COUNTED))
                 raise SpecError(
                     f"local-process has no option {name!r}.", hint=f"Known: {known}.", field=field
                 )
@@ -114,6 +123,15 @@ class LocalProcess(Backend):
 
     def find(self, handle: str) -> bool:
         return Path(handle).is_dir()
+
+    def strays(self, store_id: str) -> list[tuple[str, str]]:
+        name = re.compile(rf"(?P<run>.+)-{re.escape(store_id[:8])}(-[0-9]+)?")
+        try:
+            folders = [path for path in self._root.iterdir() if FOLDER.fullmatch(path.name)]
+        except OSError:
+            return []
+        found = ((name.fullmatch(path.name), str(path)) for path in folders)
+        return [(match["run"], handle) for match, handle in found if match]
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         if self.find(handle):
@@ -159,6 +177,13 @@ class LocalProcess(Backend):
                 ProcessFolder(part).remove()
         except OSError as error:
             raise BackendError(f"{handle} could not be removed: {error}.") from error
+
+
+def _check_counted(name: str, value: Any, field: str) -> None:
+    try:
+        COUNTED[name](value)
+    except ValueError as error:
+        raise SpecError(f"{name} must be {error}, not {value!r}.", field=field) from error
 
 
 def _default_root() -> Path:
