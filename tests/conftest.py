@@ -19,6 +19,9 @@ from jupyter_launch.owner import known_dead, new_owner, pid_of
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher, close_all
+from tests.postgres import postgres
+
+__all__ = ["postgres"]
 
 TINY = "jupyter-launch-test/tiny:latest"
 PYTHON = "jupyter-launch-test/python:latest"

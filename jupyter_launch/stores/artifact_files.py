@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -63,9 +63,9 @@ class ArtifactFiles:
                 shutil.rmtree(left, ignore_errors=True)
             made = Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self._path))
         except OSError as error:
-            raise _unavailable(self._path, error) from error
+            raise unavailable(self._path, error) from error
         try:
-            collection = _Collection(made, limits)
+            collection = Collection(made, limits)
             collection.take(outputs)
             may()
             if collection.kept:
@@ -73,7 +73,7 @@ class ArtifactFiles:
                 made.rename(place)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # somebody else was faster
-                raise _unavailable(place, error) from error
+                raise unavailable(place, error) from error
         finally:
             shutil.rmtree(made, ignore_errors=True)
         return collection.left_out
@@ -85,24 +85,27 @@ class ArtifactFiles:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise _unavailable(self._path / run_id, error) from error
+            raise unavailable(self._path / run_id, error) from error
         return [Kept(*row) for row in json.loads(text)]
 
     def path(self, run_id: str, name: str) -> Path:
         """Give the file of an artifact. Raises `ArtifactNotFound`."""
         names = [kept.name for kept in self.list(run_id)]
         if name not in names:  # names come from anywhere: only those in the index are files
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else ""
-            there = f"There are: {', '.join(names[:10])}." if names else "It left none behind."
-            raise ArtifactNotFound(
-                f"Run {run_id} has no artifact {name[:200]!r}.", hint=hint or there
-            )
+            raise unknown(run_id, name, names)
         return self._path / run_id / "files" / name
 
 
-class _Collection:
-    """The artifacts of one run while they are collected in a folder."""
+def unknown(run_id: str, name: str, names: Sequence[str]) -> ArtifactNotFound:
+    """Say that a run has no artifact of that name, but these."""
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else ""
+    there = f"There are: {', '.join(names[:10])}." if names else "It left none behind."
+    return ArtifactNotFound(f"Run {run_id} has no artifact {name[:200]!r}.", hint=hint or there)
+
+
+class Collection:
+    """The artifacts of one run while they are collected in a folder, which is there and empty."""
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self.kept: dict[str, Kept] = {}
@@ -134,7 +137,7 @@ class _Collection:
             file.write(json.dumps(rows).encode())
         # Many at once: a disk that is told of several writes them together.
         with ThreadPoolExecutor(SYNCS) as workers:
-            list(workers.map(_sync, [index, *map(self._path, self.kept)]))
+            list(workers.map(_sync, [index, *map(self.path, self.kept)]))
 
     def _take(self, output: Output) -> None:
         name = readable(output.name)
@@ -152,12 +155,12 @@ class _Collection:
         if problem:
             self.left_out.append(f"{shown(name)}: {problem}")
             return
-        with self._told(name), self._path(target.name).open("rb") as source:
+        with self._told(name), self.path(target.name).open("rb") as source:
             self._written(name, source, target.size)
             self._add(Kept(name, target.size, target.modified))
 
     def _written(self, name: str, source: IO[bytes], size: int) -> int:
-        path = self._path(name)
+        path = self.path(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _new(path) as file:
             try:
@@ -177,7 +180,8 @@ class _Collection:
                 raise
             self.left_out.append(f"{shown(name)}: {error.strerror or error}")
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Give the file of what was taken under that name."""
         return self._folder / "files" / name
 
     def _target(self, link: Output) -> Kept | None:
@@ -228,7 +232,8 @@ def _new(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
-def _unavailable(path: Path, error: OSError) -> StoreUnavailable:
+def unavailable(path: Path, error: OSError) -> StoreUnavailable:
+    """Say that artifacts cannot be kept at a path, and why."""
     return StoreUnavailable(
         f"The artifacts {path} cannot be kept: {error.strerror}.",
         hint="They are where the program left them, and are collected once that works again.",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 Row: TypeAlias = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Database(Protocol):
@@ -20,6 +21,9 @@ class Database(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """Do several statements of this thread as one step. Nests."""
+
+    def one_step(self, act: Callable[[], T], /) -> T:
+        """Call something in one transaction, again from its beginning where that was in vain."""
 
     def close(self) -> None:
         """Let go of it; the next use opens it again."""

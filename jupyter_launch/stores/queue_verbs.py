@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import QueueNotFound
-from ..runs import Agent, Queue, QueueRecord
+from ..runs import Agent, Queue, QueueRecord, Run
 
 FIRST_QUEUE = "default"
 """The queue that needs no creating: every entity has it."""
@@ -54,6 +54,10 @@ class QueueVerbs(ABC):
     @abstractmethod
     def queues(self) -> list[Queue]:
         """Give all queues."""
+
+    @abstractmethod
+    def queue_items(self, queue: Queue, limit: int = 100) -> list[Run]:
+        """Give the first of the runs that wait on a queue, in the order in which they go."""
 
     @abstractmethod
     def queue_counts(self) -> Mapping[Queue, tuple[int, int]]:

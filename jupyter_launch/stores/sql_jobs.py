@@ -9,25 +9,25 @@ from typing import Any
 from ..errors import StoreError
 from ..job import LATEST, VERSION, Job, JobName, JobRef, digest
 from .database import Row
-from .sql_runs import SQLStore
+from .sql_runs import SQLStore, one_step
 
 
 class JobVerbs(SQLStore):
     """Jobs and their versions."""
 
+    @one_step
     def put_job(self, name: JobName, content: Mapping[str, Any], aliases: Sequence[str]) -> Job:
         said = {
             "content": json.dumps(content, ensure_ascii=False),
             "digest": digest(content),
         }
         named = name._asdict()
-        with self._db.transaction():
-            newest = self._db.row("newest_job", **named)
-            if newest is None or newest["digest"] != said["digest"]:
-                self._db.rows("insert_job", **named, **said)
-            for alias in (LATEST, *aliases):
-                self._db.rows("point_alias", **named, alias=alias)
-            made = self.find_job(JobRef(name, LATEST))
+        newest = self._db.row("newest_job", **named)
+        if newest is None or newest["digest"] != said["digest"]:
+            self._db.rows("insert_job", **named, **said)
+        for alias in (LATEST, *aliases):
+            self._db.rows("point_alias", **named, alias=alias)
+        made = self.find_job(JobRef(name, LATEST))
         assert made is not None
         return made
 
@@ -44,18 +44,18 @@ class JobVerbs(SQLStore):
         rows = self._db.rows("jobs", entity=entity, project=project)
         return [self._job(row) for row in rows]
 
+    @one_step
     def delete_job(self, job: Job) -> None:
         named = {**job.name._asdict(), "version": job.version}
-        with self._db.transaction():
-            needed = [row["id"] for row in self._db.rows("runs_of_job", ref=str(job.ref))]
-            if needed:
-                raise StoreError(
-                    f"The job {job.ref} is needed by {', '.join(needed)}.",
-                    hint=f"Stop what needs it first: jupyter launch stop {' '.join(needed)}",
-                )
-            self._db.rows("delete_aliases", **named)
-            self._db.rows("delete_job", **named)
-            self._db.rows("point_latest", **job.name._asdict())
+        needed = [row["id"] for row in self._db.rows("runs_of_job", ref=str(job.ref))]
+        if needed:
+            raise StoreError(
+                f"The job {job.ref} is needed by {', '.join(needed)}.",
+                hint=f"Stop what needs it first: jupyter launch stop {' '.join(needed)}",
+            )
+        self._db.rows("delete_aliases", **named)
+        self._db.rows("delete_job", **named)
+        self._db.rows("point_latest", **job.name._asdict())
 
     def _job(self, row: Row) -> Job:
         name = JobName(row["entity"], row["project"], row["name"])

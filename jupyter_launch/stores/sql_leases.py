@@ -6,15 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from ..errors import LeaseLost
 from ..owner import host_of, known_dead
 from ..runs import Queue, Room, Run
 from ..states import State
 from .base import ANY_RUN, LEASE_S, NEW_WORK, Change, Offer
 from .database import Row
-from .sql_runs import SQLStore
+from .sql_runs import SQLStore, one_step
 
-_BOUNDLESS = Room(sys.float_info.max, sys.maxsize, sys.maxsize)
+BOUNDLESS = Room(sys.float_info.max, sys.maxsize, sys.maxsize)
 
 
 class LeaseVerbs(SQLStore):
@@ -23,7 +22,7 @@ class LeaseVerbs(SQLStore):
     def claim(
         self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
     ) -> Run | None:
-        free, whole = offer or Offer(_BOUNDLESS, _BOUNDLESS)
+        free, whole = offer or Offer(BOUNDLESS, BOUNDLESS)
         asked = json.dumps(sorted(names))
         with self._db.transaction():
             for queue in queues:
@@ -52,47 +51,44 @@ class LeaseVerbs(SQLStore):
             if row["owner"] != owner and _orphaned(row, host_of(owner)):
                 run = self._take(row, owner)
                 adopted += [run] if run else []
-        self._ring(ANY_RUN)
         return adopted
 
     def _take(self, row: Row, owner: str) -> Run | None:
         """Take an orphaned run over, or put it back on its queue, unless somebody was faster."""
+        taken = self._taken(row, owner)
+        if taken:
+            self._taken_over(taken.id)
+        return taken
+
+    @one_step
+    def _taken(self, row: Row, owner: str) -> Run | None:
         before = {"id": row["id"], "before": row["owner"], "seen": row["lease_until"]}
-        with self._db.transaction():
-            if row["state"] == State.LEASED and row["queue"]:
-                reason = "its agent ended before it started; waiting for another"
-                if self._db.row("back_to_queue", reason=reason, **before):
-                    self._state_event(row["id"], State.PENDING, Change(reason))
-                taken = None
-            else:
-                taken = self._db.row("take_over", owner=owner, lease_s=LEASE_S, **before)
-        if taken is None:
-            self._ring(NEW_WORK)
+        if row["state"] == State.LEASED and row["queue"]:
+            reason = "its agent ended before it started; waiting for another"
+            if self._db.row("back_to_queue", reason=reason, **before):
+                self._state_event(row["id"], State.PENDING, Change(reason))
+                self._ring(row["id"], ANY_RUN, NEW_WORK)
             return None
-        self._taken_over(row["id"])
-        return self._run(taken)
+        taken = self._db.row("take_over", owner=owner, lease_s=LEASE_S, **before)
+        if taken:
+            self._ring(ANY_RUN)
+        return self._run(taken) if taken else None
 
     def _taken_over(self, run_id: str) -> None:
         """Forget what is remembered of a run's log, to which somebody else has added since."""
 
+    @one_step
     def _expire(self) -> None:
         reason = "it waited on its queue for longer than its max_wait_time"
-        with self._db.transaction():
-            expired = self._db.rows("expire_waiting", reason=reason)
-            for row in expired:
-                self._state_event(row["id"], State.FAILED, Change(reason, "WaitedTooLong"))
-        self._ring(*(row["id"] for row in expired))
+        for row in self._db.rows("expire_waiting", reason=reason):
+            self._state_event(row["id"], State.FAILED, Change(reason, "WaitedTooLong"))
+            self._ring(row["id"], ANY_RUN)
 
     def leftovers(self, before: float, host: str) -> list[Run]:
         return [self._run(row) for row in self._db.rows("leftovers", before=before, host=host)]
 
     def clear_handle(self, run_id: str, handle: str) -> None:
         self._db.rows("clear_handle", id=run_id, handle=handle)
-
-    def _check_lease(self, run_id: str, owner: str) -> None:
-        row = self._db.row("owner", id=run_id)
-        if row is None or row["owner"] != owner:
-            raise LeaseLost(f"Run {run_id} is not held by this process any more.")
 
 
 def _orphaned(row: Row, host: str) -> bool:

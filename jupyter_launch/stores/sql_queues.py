@@ -10,10 +10,10 @@ from typing import Any
 from ..config import near
 from ..errors import QueueNotFound, StoreError
 from ..owner import known_dead
-from ..runs import Agent, Queue, QueueRecord, Room
+from ..runs import Agent, Queue, QueueRecord, Room, Run
 from .base import ANY_RUN, LEASE_S, NEW_WORK
 from .database import Row
-from .sql_runs import SQLStore
+from .sql_runs import SQLStore, one_step
 
 AGENT_ALIVE_S = 3 * LEASE_S
 
@@ -21,6 +21,7 @@ AGENT_ALIVE_S = 3 * LEASE_S
 class QueueVerbs(SQLStore):
     """Queues: what they are called, and how they give out what is on them."""
 
+    @one_step
     def create_queue(self, record: QueueRecord) -> bool:
         return bool(self._db.rows("create_queue", **_values(record)))
 
@@ -36,34 +37,40 @@ class QueueVerbs(SQLStore):
             )
         return _record(row)
 
+    @one_step
     def update_queue(self, queue: Queue, **changes: Any) -> QueueRecord:
-        with self._db.transaction():
-            before = self.queue(queue)
-            made = replace(before, **changes)
-            self._db.rows("update_queue", **_values(made))
-            if made.prioritize != before.prioritize:
-                self._db.rows("level_priorities", queue=str(queue), prioritize=made.prioritize)
+        self._db.rows("lock_queue", queue=str(queue))
+        before = self.queue(queue)
+        made = replace(before, **changes)
+        self._db.rows("update_queue", **_values(made))
+        if made.prioritize != before.prioritize:
+            self._db.rows("level_priorities", queue=str(queue), prioritize=made.prioritize)
         self._ring(NEW_WORK, ANY_RUN)
         return made
 
+    @one_step
     def delete_queue(self, queue: Queue, *, force: bool = False) -> int:
-        with self._db.transaction():
-            self.queue(queue)
-            waiting = [row["id"] for row in self._db.rows("waiting", queue=str(queue))]
-            if waiting and not force:
-                items = "item waits" if len(waiting) == 1 else "items wait"
-                raise StoreError(
-                    f"{len(waiting)} {items} on the queue {queue}.",
-                    hint="To stop them all and delete it: --force. To let them be done first: "
-                    f"jupyter launch queue drain {queue.name} -e {queue.entity}",
-                )
-            for run_id in waiting:
-                self.request_stop(run_id)
-            self._db.rows("delete_queue", queue=str(queue))
+        self._db.rows("lock_queue", queue=str(queue))
+        self.queue(queue)
+        waiting = [row["id"] for row in self._db.rows("waiting", queue=str(queue))]
+        if waiting and not force:
+            items = "item waits" if len(waiting) == 1 else "items wait"
+            raise StoreError(
+                f"{len(waiting)} {items} on the queue {queue}.",
+                hint="To stop them all and delete it: --force. To let them be done first: "
+                f"jupyter launch queue drain {queue.name} -e {queue.entity}",
+            )
+        for run_id in waiting:
+            self.request_stop(run_id)
+        self._db.rows("delete_queue", queue=str(queue))
         return len(waiting)
 
     def queues(self) -> list[Queue]:
         return [Queue.parse(row["queue"]) for row in self._db.rows("queues")]
+
+    def queue_items(self, queue: Queue, limit: int = 100) -> list[Run]:
+        rows = self._db.rows("queue_items", queue=str(queue), limit=limit)
+        return [self._run(row) for row in rows]
 
     def queue_counts(self) -> Mapping[Queue, tuple[int, int]]:
         rows = self._db.rows("queue_counts")

@@ -11,7 +11,7 @@ SELECT :id, :spec_json, :state, launch_now(), :entity, :project, :name, :queue,
        launch_tick() + :wait_s
 WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'draining')
 ON CONFLICT (id) DO NOTHING
-RETURNING *;
+RETURNING created, priority;
 
 -- name: lease
 UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
@@ -61,7 +61,7 @@ UPDATE runs SET handle = NULL
 WHERE id = :id AND handle = :handle AND state NOT IN ('starting', 'running', 'stopping');
 
 -- name: request_stop
-UPDATE runs SET stop_requested = 1, kill_requested = kill_requested OR :kill
+UPDATE runs SET stop_requested = TRUE, kill_requested = kill_requested OR :kill
 WHERE id = :id RETURNING *;
 
 -- name: list
@@ -81,7 +81,7 @@ WITH RECURSIVE
     family(id) AS (
         SELECT id FROM older
         UNION SELECT runs.id FROM runs JOIN family ON runs.parent = family.id)
-SELECT * FROM runs WHERE id IN family ORDER BY seq;
+SELECT * FROM runs WHERE id IN (SELECT id FROM family) ORDER BY seq;
 
 -- name: ahead
 SELECT count(*) AS ahead FROM runs AS other, runs AS mine
@@ -173,8 +173,8 @@ ORDER BY alias != 'latest', alias;
 
 -- name: jobs
 SELECT * FROM jobs
-WHERE content IS NOT NULL AND (:entity IS NULL OR entity = :entity)
-  AND (:project IS NULL OR project = :project)
+WHERE content IS NOT NULL AND (CAST(:entity AS TEXT) IS NULL OR entity = :entity)
+  AND (CAST(:project AS TEXT) IS NULL OR project = :project)
 ORDER BY entity, project, name, version DESC;
 
 -- name: delete_aliases
@@ -192,6 +192,9 @@ WHERE state = 'pending' AND wait_until < launch_tick() RETURNING *;
 -- name: lock_run
 SELECT * FROM runs WHERE id = :id;
 
+-- name: lock_queue
+SELECT * FROM queues WHERE queue = :queue;
+
 -- name: requeue
 UPDATE runs SET queue = :queue, spec_json = :spec_json, cpus = :cpus, memory = :memory,
     gpus = :gpus, secrets = :secrets,
@@ -206,6 +209,9 @@ WHERE queue = :queue RETURNING *;
 
 -- name: waiting
 SELECT id FROM runs WHERE state = 'pending' AND queue = :queue ORDER BY priority, seq;
+
+-- name: queue_items
+SELECT * FROM runs WHERE state = 'pending' AND queue = :queue ORDER BY priority, seq LIMIT :limit;
 
 -- name: delete_queue
 DELETE FROM queues WHERE queue = :queue;
