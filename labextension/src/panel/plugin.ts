@@ -225,7 +225,8 @@ export const panel: JupyterFrontEndPlugin<void> = {
     if (restorer) desk.restore(restorer);
     void desk.tellOfEnds();
     registry?.load(ID).then(
-      (loaded) => {
+      async (loaded) => {
+        await app.restored; // which may put the panel where it was
         const take = (first: boolean): void =>
           desk.configure({ ...USUAL, ...(loaded.composite as Partial<Settings>) }, first);
         take(true);
