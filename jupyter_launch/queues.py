@@ -23,6 +23,7 @@ from .stores.base import Store
 from .validation import spec_error
 
 STATES = (RUNNING, PAUSED, DRAINING)
+_CHANGED = {"resource", "config", "state", "prioritize", "max_running", "retry"}
 _OF_QUEUES = {"resource_args", "template_variables"}
 
 
@@ -87,6 +88,9 @@ def change_queue(store: Store, queue: Queue, changes: Mapping[str, Any]) -> Queu
     ------
     QueueNotFound, SpecError
     """
+    if stray := changes.keys() - _CHANGED:
+        hint = f"It has: {', '.join(sorted(_CHANGED))}."
+        raise SpecError(f"A queue has no setting {min(stray)!r}.", hint=hint, field=min(stray))
     store.ensure_queue(queue)
     before = store.queue(queue)
     changes = dict(changes)
@@ -156,7 +160,7 @@ def _checked(record: QueueRecord) -> QueueRecord:
         hint = f"It is one of {', '.join(STATES)}."
         raise SpecError(f"A queue cannot be {record.state!r}.", hint=hint, field="state")
     limit = record.max_running
-    if limit is not None and (isinstance(limit, bool) or limit < 1):
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise SpecError(
             f"A queue cannot have at most {limit} runs at work.",
             hint="The limit is 1 or more, or none. To give nothing out, pause the queue.",

@@ -136,9 +136,9 @@ export class Server implements Transport, ArtifactSource {
   // -- REST ----------------------------------------------------------------------------------------
 
   /** Send a body if there is one, and give the answer. */
-  async request<T>(path: string, body?: object): Promise<T> {
+  async request<T>(path: string, body?: object, method = "POST"): Promise<T> {
     const url = URLExt.join(this.#settings.baseUrl, API, path);
-    const init = body ? { method: "POST", body: JSON.stringify(body) } : {};
+    const init = body ? { method, body: JSON.stringify(body) } : {};
     const response = await ServerConnection.makeRequest(url, init, this.#settings);
     if (response.ok) return (await response.json()) as T;
     if (response.status === 404 && !body) throw new ServerConnection.ResponseError(response);

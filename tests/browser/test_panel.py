@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Queue, QueueRecord, Run, new_id
+from jupyter_launch.runs import Agent, Queue, QueueRecord, Run, new_id
 from jupyter_launch.sources.code import from_cell
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
@@ -191,11 +193,167 @@ def test_queues_and_jobs_have_tabs(panel: Panel, store: Store) -> None:
     row = panel.root.locator(".jl-queue", has_text="night")
     expect(row).to_contain_text("1 waiting · 0 running")
     expect(row).to_contain_text("no agent")
-    row.get_by_role("button", name="night").click()
+    row.get_by_role("button", name="night", exact=True).click()
     expect(panel.row(run)).to_be_visible()
     assert panel.rows() == [run.id]
     panel.tab("Jobs")
     expect(panel.root.locator(".jl-note").last).to_have_text("No jobs yet.")
+
+
+class QueueCard:
+    """A queue in its tab as a person uses it, with what waits on it unfolded."""
+
+    def __init__(self, panel: Panel, queue: Queue) -> None:
+        self.panel = panel
+        panel.tab("Queues")
+        self.root = panel.root.locator(f"[data-queue='{queue}']")
+        self.root.get_by_role("button", name=f"What waits on {queue.name}").click()
+
+    def item(self, run: Run) -> Locator:
+        return self.root.locator(f"[data-run='{run.id}']")
+
+    def shows(self, *runs: Run) -> None:
+        """Wait until these are its items, in this order."""
+        self.panel.page.wait_for_function(
+            "([queue, ids]) => JSON.stringify([...document.querySelectorAll("
+            "`[data-queue='${queue}'] [data-run]`)].map(row => row.dataset.run)) === ids",
+            arg=[
+                self.root.get_attribute("data-queue"),
+                json.dumps([run.id for run in runs], separators=(",", ":")),
+            ],
+        )
+
+    def choose(self, run: Run, item: str) -> None:
+        self.item(run).get_by_role("button", name="More").click()
+        self.panel.page.get_by_role("menuitem", name=item).click()
+
+
+def three(store: Store) -> tuple[Queue, list[Run]]:
+    """Put three runs on a queue, which nobody serves."""
+    queue = Queue("ann", new_id())
+    store.create_queue(QueueRecord(queue, "local-process"))
+    specs = [LaunchSpec.from_dict(cell("print(1)", name=name)) for name in ("a", "b", "c")]
+    return queue, [store.submit(spec, queue=queue) for spec in specs]
+
+
+def paused_for_all(store: Store, queue: Queue) -> None:
+    """Keep the agents that a page's moves start from taking anything."""
+    store.update_queue(queue, state="paused")
+
+
+def test_a_queue_is_paused_and_drained(panel: Panel, store: Store) -> None:
+    queue, (run, *_) = three(store)
+    card = QueueCard(panel, queue)
+    expect(card.root.locator(".jl-badge")).to_have_text("running")
+    expect(card.item(run)).to_contain_text("no agent yet")
+    card.root.get_by_role("button", name="Pause").click()
+    expect(card.root.locator(".jl-badge")).to_have_text("paused")
+    expect(card.item(run)).to_contain_text("the queue is paused", timeout=PATIENCE_MS)
+    assert store.queue(queue).state == "paused"
+    card.root.get_by_role("button", name="More").first.click()
+    panel.page.get_by_role("menuitem", name="Drain").click()
+    expect(card.root.locator(".jl-badge")).to_have_text("draining")
+    card.root.get_by_role("button", name="Resume").click()
+    expect(card.root.locator(".jl-badge")).to_have_text("running")
+    assert store.queue(queue).state == "running"
+
+
+def test_an_agent_is_shown_with_its_heartbeat_and_runs(panel: Panel, store: Store) -> None:
+    queue, (run, *_) = three(store)
+    agent = Agent("a1", new_owner(), (queue,), 4, time.time(), time.time(), "running")
+    store.put_agent(agent)
+    claimed = store.claim([queue], agent.owner, ())
+    assert claimed is not None
+    card = QueueCard(panel, queue)
+    expect(card.root).to_contain_text("2 waiting · 1 running")
+    expect(card.root.locator(".jl-agent")).to_contain_text("running · 1 of 4 runs · ")
+    expect(card.root.locator(".jl-agent .jl-time")).not_to_be_empty()
+    expect(card.item(run)).to_have_count(0)
+    store.drop_agent("a1")
+    store.move(run.id, agent.owner, State.FAILED, Change())
+    expect(card.root).to_contain_text("2 waiting · 0 running")
+
+
+def test_a_priority_is_chosen_by_menu_and_repaints_one_item(panel: Panel, store: Store) -> None:
+    queue, (a, b, c) = three(store)
+    paused_for_all(store, queue)
+    card = QueueCard(panel, queue)
+    card.shows(a, b, c)
+    card.root.evaluate(
+        """root => { window.painted = []; new MutationObserver(changes => {
+        for (const {target} of changes) {
+            const at = target.nodeType === 1 ? target : target.parentElement;
+            window.painted.push(at.closest('[data-run]')?.dataset.run); } })
+        .observe(root.querySelector('.jl-items'),
+            {subtree: true, characterData: true, attributes: true, attributeFilter:
+            ['data-priority', 'title', 'aria-label']}); }"""
+    )
+    card.choose(c, "Make its priority high")
+    card.shows(c, a, b)
+    assert store.get(c.id).priority == 1
+    assert set(panel.page.evaluate("window.painted")) <= {c.id}
+    expect(card.root.locator(".jl-level")).to_have_text(["high priority", "medium priority"])
+
+
+def test_a_priority_is_given_by_dragging(panel: Panel, store: Store) -> None:
+    queue, (a, b, c) = three(store)
+    paused_for_all(store, queue)
+    store.requeue(a.evolve(priority=1))
+    card = QueueCard(panel, queue)
+    card.shows(a, b, c)
+    card.item(c).drag_to(card.item(a))
+    card.shows(a, c, b)
+    assert store.get(c.id).priority == 1
+    page = panel.page
+    card.item(b).hover()
+    page.mouse.down()
+    low = card.root.locator(".jl-level[data-priority='low']")
+    box = card.item(a).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 40, box["y"] + 5, steps=5)
+    expect(low).to_be_visible()  # nothing has that priority yet, and yet it can be given
+    low.hover()
+    low.hover()
+    page.mouse.up()
+    page.wait_for_function(
+        "id => document.querySelector(`[data-run='${id}']`).dataset.priority === 'low'", arg=b.id
+    )
+    assert store.get(b.id).priority == 3
+    expect(card.root.locator(".jl-level")).to_have_text(["high priority", "low priority"])
+
+
+def test_items_are_moved_and_stopped_by_menu(panel: Panel, store: Store) -> None:
+    queue, (a, b, _) = three(store)
+    other = Queue("ann", f"other-{new_id()}")
+    store.create_queue(QueueRecord(other, "local-process", state="paused"))
+    card = QueueCard(panel, queue)
+    card.choose(a, f"Move to {other.name}")
+    expect(card.item(a)).to_have_count(0)
+    assert store.get(a.id).queue == other
+    card.choose(b, "Stop")
+    expect(card.item(b)).to_have_count(0)
+    assert store.get(b.id).state is State.STOPPED
+    store.update_queue(other, state="draining")
+    store.requeue(store.get(a.id).evolve(queue=queue))
+    card.choose(a, f"Move to {other.name}")
+    expect(panel.root.locator(".jl-told")).to_contain_text("it takes nothing more")
+
+
+def test_items_are_used_by_keyboard_alone(panel: Panel, store: Store) -> None:
+    queue, (a, b, c) = three(store)
+    paused_for_all(store, queue)
+    card = QueueCard(panel, queue)
+    card.shows(a, b, c)
+    page = panel.page
+    card.item(a).get_by_role("button", name="Open the log").focus()
+    page.keyboard.press("ArrowDown")
+    expect(card.item(b).get_by_role("button", name="Open the log")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem", name="Make its priority critical")).to_be_focused()
+    page.keyboard.press("Enter")
+    card.shows(b, a, c)
+    expect(card.item(b).get_by_role("button", name="More")).to_be_focused()
 
 
 def test_the_end_of_a_run_is_told_wherever_the_user_is(panel: Panel, store: Store) -> None:
@@ -209,8 +367,10 @@ def test_the_end_of_a_run_is_told_wherever_the_user_is(panel: Panel, store: Stor
 
 def test_axe_finds_nothing_serious(panel: Panel, store: Store) -> None:
     run = recorded(store, name="seen")
-    waiting(store, name="by axe")
+    queue = waiting(store, name="by axe").queue
+    assert queue is not None
     expect(panel.row(run)).to_be_visible()
+    expect(QueueCard(panel, queue).root.locator("[data-run]")).to_be_visible()
     panel.page.evaluate(AXE.read_text(encoding="utf-8"))
     for theme in (*THEMES[::-1],):
         panel.page.evaluate(COMMAND, ["apputils:change-theme", {"theme": theme}])

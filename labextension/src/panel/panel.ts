@@ -6,8 +6,17 @@ import type { Words } from "../card/messages.js";
 import type { Server } from "../server.js";
 import { Widget } from "@lumino/widgets";
 import { jobRow } from "./jobs.js";
-import { queueRow } from "./queues.js";
-import { arrange, Table, type Asked, type Drawn, type Listed, type ListListener } from "./rows.js";
+import { queueRow, type QueueActions } from "./queues.js";
+import {
+  arrange,
+  Table,
+  type Asked,
+  type Drawn,
+  type JobRow,
+  type Listed,
+  type ListListener,
+  type QueueRow,
+} from "./rows.js";
 import type { RunActions } from "./run.js";
 import { runsTab, type Filter } from "./runs.js";
 
@@ -26,6 +35,7 @@ interface Tab extends ListListener {
   readonly node: HTMLElement;
   readonly asked: Asked;
   tick(): void;
+  leave?(): void;
 }
 
 export class RunsPanel extends Widget {
@@ -47,14 +57,14 @@ export class RunsPanel extends Widget {
     super();
     [this.#server, this.#words, this.#host] = [server, words, host];
     this.#runs = runsTab(words, this.#actions(), () => this.#list?.ask(this.#runs.asked));
-    const showRuns = (queue: string): void => {
-      this.bring("runs");
-      this.filter({ queue, text: "", state: "", notebook: "" });
-    };
+    const queues = new Table<QueueRow>((): Drawn<QueueRow> =>
+      queueRow(words, this.#queues(queues)),
+    );
+    const jobs = new Table<JobRow>(() => this.#job());
     this.#tabs = {
       runs: this.#runs,
-      queues: whole("queues", words.__("No queues yet."), () => queueRow(words, showRuns)),
-      jobs: whole("jobs", words.__("No jobs yet."), () => this.#job()),
+      queues: whole("queues", words.__("No queues yet."), queues),
+      jobs: whole("jobs", words.__("No jobs yet."), jobs),
     };
     this.addClass("jl-panel");
     this.node.append(this.#bar, this.#told, this.#body);
@@ -131,6 +141,7 @@ export class RunsPanel extends Widget {
     clearInterval(this.#timer);
     this.#list?.close();
     this.#list = null;
+    for (const tab of Object.values(this.#tabs)) tab.leave?.();
   }
 
   #draw(): void {
@@ -180,6 +191,28 @@ export class RunsPanel extends Widget {
     };
   }
 
+  #queues(all: Table<QueueRow>): QueueActions {
+    const change = (run: string, body: object): void =>
+      this.#try(() => this.#server.request(`runs/${encodeURIComponent(run)}`, body, "PATCH"));
+    return {
+      open: (run) => this.#host.open(run),
+      stop: (run) => this.#try(() => this.#server.stop(run.id, false)),
+      prioritize: (run, priority) => change(run, { priority }),
+      move: (run, { name, entity }) => change(run.id, { queue: name, ...(entity && { entity }) }),
+      others: (than) => [...all.rows.values()].filter((queue) => queue.id !== than),
+      show: (queue) => {
+        this.bring("runs");
+        this.filter({ queue, text: "", state: "", notebook: "" });
+      },
+      turn: ({ name, entity }, verb) => {
+        const whose = entity ? `?entity=${encodeURIComponent(entity)}` : "";
+        const path = `queues/${encodeURIComponent(name)}/${verb}${whose}`;
+        this.#try(() => this.#server.request(path, {}));
+      },
+      watch: (asked, listener) => this.#server.list(asked, listener),
+    };
+  }
+
   #job(): ReturnType<typeof jobRow> {
     return jobRow(this.#words, {
       copy: (text) => this.#copy(text),
@@ -208,14 +241,16 @@ export class RunsPanel extends Widget {
 }
 
 /** Make a tab that lists something whole. */
-function whole<T extends Listed>(what: "queues" | "jobs", none: string, row: () => Drawn<T>): Tab {
-  const table = new Table<T>(row);
+function whole<T extends Listed>(what: "queues" | "jobs", none: string, table: Table<T>): Tab {
   const list = make("ul", "list");
   const note = make("p", "note", { role: "status" });
   return {
     node: make("div", "tab", {}, make("div", "scroll", {}, list, note)),
     asked: { what },
     tick: () => table.tick(),
+    leave: () => {
+      for (const drawn of table.drawn.values()) drawn.leave?.();
+    },
     onLink: (state) => set(list, "data-link", state),
     onRows: (rows) => {
       table.take(rows);

@@ -4,7 +4,7 @@ import type { LinkState, RunRecord } from "../card/messages.js";
 
 /** What is to be listed. */
 export interface Asked {
-  what: "runs" | "queues" | "jobs";
+  what: "runs" | "queues" | "items" | "jobs";
   state?: readonly string[];
   queue?: string;
   notebook?: string;
@@ -48,15 +48,31 @@ export interface AgentRow {
   host: string;
   status: string;
   heartbeat: number;
+  /** How many runs it holds, and how many it may. */
+  runs: number;
+  max_jobs: number;
 }
 
 export interface QueueRow extends Listed {
   entity: string;
   name: string;
   resource: string;
+  state: "running" | "paused" | "draining";
+  prioritize: boolean;
+  max_running: number | null;
   pending: number;
   running: number;
   serving: AgentRow[];
+}
+
+export const PRIORITIES = ["critical", "high", "medium", "low"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+/** What waits on a queue. */
+export interface ItemRow extends Listed, Pick<RunRow, "name" | "program" | "created"> {
+  priority: Priority;
+  /** What for, besides those before it. */
+  waits_for: string;
 }
 
 export interface JobRow extends Listed {
@@ -86,6 +102,8 @@ export interface Drawn<T> {
   draw(row: T): void;
   /** Draw what changes with time alone. */
   tick?(now: number): void;
+  /** Nobody sees it for now, or any more. */
+  leave?(): void;
 }
 
 /** Keeps one node for each row as long as it is listed. */
@@ -118,6 +136,7 @@ export class Table<T extends Listed> {
     const here = new Set(ids);
     for (const id of [...this.rows.keys()]) {
       if (here.has(id)) continue;
+      this.drawn.get(id)?.leave?.();
       this.rows.delete(id);
       this.drawn.delete(id);
     }
@@ -134,6 +153,7 @@ export class Table<T extends Listed> {
 
 /** Put nodes into an element in this order; those that are in place are not touched. */
 export function arrange(parent: HTMLElement, nodes: readonly HTMLElement[]): void {
+  const focused = document.activeElement as HTMLElement | null;
   const wanted = new Set<Element>(nodes);
   for (const node of [...parent.children]) if (!wanted.has(node)) node.remove();
   let at = parent.firstElementChild;
@@ -141,4 +161,6 @@ export function arrange(parent: HTMLElement, nodes: readonly HTMLElement[]): voi
     if (node === at) at = at.nextElementSibling;
     else parent.insertBefore(node, at);
   }
+  // What is put elsewhere loses the focus.
+  if (focused !== document.activeElement && parent.contains(focused)) focused?.focus();
 }
