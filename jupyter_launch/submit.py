@@ -261,7 +261,7 @@ def start_agent(store: Store, queue: Queue) -> subprocess.Popen[bytes]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Joined by "=", a name may begin with a dash.
     command = [sys.executable, "-m", "jupyter_launch", "agent", f"--queue={queue.name}"]
-    command += [f"--entity={queue.entity}", f"--idle={AGENT_IDLE_S}", f"--store={store.url}"]
+    command += [f"--entity={queue.entity}", f"--idle={AGENT_IDLE_S}"]
     command += ["--trusted"] if store.private else []
     log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from jupyter_launch.handle import RunHandle
 from jupyter_launch.runs import Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
+from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher
 from tests.conftest import PYTHON
@@ -35,6 +37,20 @@ LEAVES = f"""
 (out / "sub/whole").symlink_to(out / "a.txt")
 os.link(out / "a.txt", out / "hard.txt")
 """
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    """Give a fresh store of each kind; the one that the settings of this test name."""
+    url = f"sqlite:///{tmp_path}/store/launch.db"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").new_database()
+    monkeypatch.setenv("JUPYTER_LAUNCH_STORE", url)
+    made = open_store(url)
+    yield made
+    made.close()
 
 
 def spec(place: str, body: str, **fields: Any) -> LaunchSpec:
