@@ -44,6 +44,10 @@ check: dev  ## formatting, lint and types, of Python and TypeScript
 bench: dev  ## run the benchmarks, with the same engine; ARGS='...'
 	@$(BIN)/python scripts/environment.py $(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: screenshots
+screenshots: dev  ## take the pictures that the README shows anew
+	@$(BIN)/python -m scripts.screenshots
+
 .PHONY: environment
 environment: dev  ## bring up and list what the tests need: Docker Engine, images, browser
 	@$(BIN)/python scripts/environment.py

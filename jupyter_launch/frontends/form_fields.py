@@ -17,6 +17,8 @@ from . import form_values
 
 # Shared by all: each of their own would be one more message to the page.
 WIDE = widgets.Layout(width="98%")
+WHOLE = widgets.Layout(width="100%")
+"""For a box of wide ones, which so end where those outside it do."""
 _LABELS = {"description_width": "150px"}
 _NOTE = "margin:0 8px 4px 158px;font-size:12px;line-height:1.4;white-space:pre-wrap"
 _BAD = "color:var(--jp-error-color1,#d93c3c);font-weight:600"

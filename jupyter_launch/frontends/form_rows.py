@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from ..errors import SpecError
 from . import form_values
-from .form_fields import WIDE, Field, known
+from .form_fields import WHOLE, Field, known
 from .spelling import plain
 from .values import value_of
 
@@ -17,6 +17,7 @@ _ROW = widgets.Layout(width="98%", align_items="center")
 _NAME = widgets.Layout(width="38%")
 _VALUE = widgets.Layout(width="52%")
 _BUTTON = widgets.Layout(width="40px")
+_MORE = widgets.Layout(width="auto", margin="2px 0 2px 160px", align_self="flex-start")
 _AUTO = widgets.Layout(width="auto")
 _NAMES, _VALUES = {"description_width": "150px"}, {"description_width": "44px"}
 
@@ -48,12 +49,12 @@ class RowsField(Field):
         self.typed, self.label = typed, label
         self.rows: list[Row] = []
         self.declared: Mapping[str, Mapping[str, Any]] = {}
-        self.box = widgets.VBox(layout=WIDE)
+        self.box = widgets.VBox(layout=WHOLE)
         self.more = widgets.Button(
             description=f"Add: {label}",
             tooltip=text,
             icon="plus",
-            layout=widgets.Layout(width="auto"),
+            layout=_MORE,
         )
         self.more.on_click(lambda _: self._add("", ""))
         self._show()

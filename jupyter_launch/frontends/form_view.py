@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from .form_fields import WIDE, Field, noted
+from .form_fields import WHOLE, WIDE, Field, noted
 from .form_table import CLOSED, OF_KIND, groups
 
 BUTTONS: Mapping[str, tuple[str, str, str]] = {
@@ -47,7 +47,7 @@ class View:
 
     def __init__(self, fields: Mapping[str, Field], click: Callable[[str], None]) -> None:
         self._fields, self._groups = fields, groups(fields)
-        self._sources = widgets.VBox(layout=WIDE)
+        self._sources = widgets.VBox(layout=WHOLE)
         self.buttons = {name: _button(name, click) for name in BUTTONS}
         self.status = widgets.HTML(layout=WIDE)
         self._text: Any = None
