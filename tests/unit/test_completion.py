@@ -128,6 +128,14 @@ def offered(source: Source, text: str) -> list[str]:
         ("relaunch s", ["second"]),
         ("launch_config bu", ["build.inherit_pip_config"]),
         ("launch_config queue st", ["store"]),
+        ("launch_queue pa", ["pause"]),
+        ("launch_queue pause gpu", ["gpu", "gpu-large"]),
+        ("launch_queue move first s", ["second"]),
+        ("launch_queue move first --to th", []),
+        ("launch_queue move first --to gpu-", ["gpu-large"]),
+        ("launch_queue prioritize first -P cr", ["critical"]),
+        ("launch_queue update gpu --prior", ["--priorities"]),
+        ("launch_queue update gpu --priorities of", ["off"]),
     ],
 )
 def test_what_fits_is_offered(source: Source, text: str, expected: list[str]) -> None:
