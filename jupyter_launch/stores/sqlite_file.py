@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import sqlite3
 import threading
 import time
@@ -25,6 +26,9 @@ T = TypeVar("T")
 SCHEMA_VERSION = 4
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
+PAUSE_S, LONG_S = 0.0004, 0.1
+"""How long it waits before it tries again, and after how long it does so less often."""
+_NO_VALUES: Mapping[str, Any] = {}
 
 
 def parse(url: str) -> tuple[Path, str | None]:
@@ -74,7 +78,7 @@ class SQLiteFile:
         """Run the statement of that name and give its rows."""
         with self.lock:
             try:
-                return self._open().execute(self._sql[statement], values).fetchall()
+                return _patiently(self._open(), self._sql[statement], values)
             except sqlite3.Error as error:
                 raise _unavailable(self.path, error) from error
 
@@ -91,10 +95,10 @@ class SQLiteFile:
             if connection.in_transaction:
                 yield
                 return
-            connection.execute("BEGIN IMMEDIATE")
+            _patiently(connection, "BEGIN IMMEDIATE")
             try:
                 yield
-                connection.execute("COMMIT")
+                _patiently(connection, "COMMIT")
             except BaseException:
                 self._later.clear()
                 if connection.in_transaction:
@@ -138,6 +142,7 @@ class SQLiteFile:
             except BaseException:
                 connection.close()  # with it goes what an upgrade that failed had begun
                 raise
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on, see `_patiently`
             connection.create_function("launch_now", 0, time.time)
             connection.create_function("launch_tick", 0, tick(connection))
             self._connection = connection
@@ -164,6 +169,28 @@ class SQLiteFile:
                 f"(schema {version}, this one knows {SCHEMA_VERSION}).",
                 hint="Upgrade: pip install -U jupyter_launch",
             )
+
+
+def _patiently(
+    connection: sqlite3.Connection, statement: str, values: Mapping[str, Any] = _NO_VALUES
+) -> list[Row]:
+    """Run a statement, again as long as others are at it, and give its rows.
+
+    SQLite itself would look again after up to 0.1 s, where others are done within a millisecond.
+    What is refused because of others has changed nothing.
+    """
+    deadline = None
+    while True:
+        try:
+            return connection.execute(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            now = time.monotonic()
+            deadline = deadline or now + BUSY_S
+            if "is locked" not in str(error) or now > deadline:
+                raise
+        long = now > deadline - BUSY_S + LONG_S
+        # Those who wait must not all look at the same moments.
+        time.sleep(random.uniform(0.5, 1.5) * (PAUSE_S * 10 if long else PAUSE_S))  # noqa: S311
 
 
 _FILES: weakref.WeakSet[SQLiteFile] = weakref.WeakSet()
