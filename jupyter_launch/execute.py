@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 
 from . import backends, environment, retries, sources
 from .backends.base import Backend
@@ -170,6 +171,7 @@ class _Execution:
         where = Change(handle=handle, resource=backend.name, spec_json=launch)
         self._move(run, State.STARTING, where)
         self._started = backend, handle, run.attempt
+        claim.when_lost = partial(self.let_go, run)
         claim.check()
         backend.start(program, run, variables)
         return self._move(run, State.RUNNING, Change())

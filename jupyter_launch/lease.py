@@ -38,6 +38,9 @@ class Claim:
         self.adopted = adopted
         self.ending: Ending | None = None
         self.killing = False
+        self.lost = False
+        self.when_lost: Callable[[], None] = lambda: None
+        """What is done when another process holds the run, or it is over for all others."""
         self._stopper: Callable[[], None] | None = None
         self._lock = threading.Lock()
         self._asked = threading.Event()
@@ -160,7 +163,14 @@ class Keeper:
                 rang = self._listener.wait(LEASE_S / 3)
 
     def _beat(self) -> None:
-        for run in self._store.renew(self.owner):
+        with self._lock:
+            claims = dict(self._claims)
+        held = self._store.renew(self.owner)
+        for run_id in claims.keys() - {run.id for run in held}:
+            if not claims[run_id].lost:
+                claims[run_id].lost = True
+                threading.Thread(target=claims[run_id].when_lost, daemon=True).start()
+        for run in held:
             claim = self._claims.get(run.id)
             if claim is None:
                 self._take(run, False)

@@ -37,6 +37,9 @@ _OF_THE_HOST = {"CapAdd": "cap-add", "CgroupParent": "cgroup-parent", "Devices":
                 "VolumeDriver": "volume-driver", "OomKillDisable": "oom-kill-disable",
                 "OomScoreAdj": "oom-score-adj"}  # fmt: skip
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
+_COPIED = re.compile(r"[-,\s]from=([^\s,]+)", re.IGNORECASE)
+_SYNTAX = re.compile(r"^\s*#\s*syntax\s*=\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+_OWN_SYNTAX = re.compile(r"(docker\.io/)?docker/dockerfile(:[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -210,12 +213,15 @@ def _within(what: str, place: str) -> bool:
 
 
 def _images(program: Program) -> list[str]:
-    """Name the images a program runs in, or is built on."""
+    """Name the images a program runs in, or is built of."""
     if program.build is None:
         return [program.image] if program.image else []
-    stages = _FROM.findall(program.build.dockerfile)
-    named = {name.lower() for _, name in stages if name} | {"scratch"}
-    return [image for image, _ in stages if image.lower() not in named] or [program.build.base]
+    text = program.build.dockerfile
+    stages = _FROM.findall(text)
+    own = {name.lower() for _, name in stages if name} | {"scratch"} | set(map(str, range(99)))
+    syntax = [image for image in _SYNTAX.findall(text) if not _OWN_SYNTAX.fullmatch(image)]
+    named = [image for image, _ in stages] + _COPIED.findall(text)
+    return [program.build.base, *syntax, *(image for image in named if image.lower() not in own)]
 
 
 def _matches(image: str, pattern: str) -> bool:

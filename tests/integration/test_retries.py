@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -302,6 +303,39 @@ def ended_or_pending(store: Store, run_id: str) -> Run:
     run = store.wait(run_id, lambda r: r.state.terminal or r.state is State.PENDING, timeout=30)
     assert run is not None
     return run
+
+
+class TestAsleep:
+    @pytest.mark.parametrize("last", ["while True:\n    print(flush=True)", "time.sleep(600)"])
+    def test_who_was_given_up_ends_what_it_started_when_it_wakes_up(
+        self, store: Store, ends: ExitStack, last: str
+    ) -> None:
+        """A suspended machine, on which a program goes on, be it noisy or silent."""
+        body = f"import time\nprint('tick', flush=True)\n{last}"
+        if "while" in last:
+            body += "\n    time.sleep(0.05)"
+        retry = {"max_retries": 1, "on": ["crashed"], **AT_ONCE}
+        run = store.submit(spec_of(body, retry=retry), queue=FIRST)
+        agent = launching(ends, "agent")
+        running = newest(store, State.RUNNING)
+        assert running.handle is not None
+        with store.listen(run.id) as listener:
+            while b"tick\n" not in store.read_log(run.id):
+                assert listener.wait(30)
+        agent.send_signal(signal.SIGSTOP)
+        assert running.owner is not None
+        # What the owners elsewhere do once its lease and one more are over.
+        retried = Change("given up", retry_in=600)
+        store.move(run.id, running.owner, State.PENDING, retried)
+        agent.send_signal(signal.SIGCONT)
+        backend = backends.backend("local-process")
+        until = time.monotonic() + 30
+        while backend.find(running.handle) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not backend.find(running.handle)
+        assert store.get(run.id).state is State.PENDING
+        agent.terminate()
+        assert agent.wait(30) == 0
 
 
 class TestDeadline:
