@@ -375,7 +375,13 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         ("options", "message"),
-        [({"memory": "2g"}, r"no option 'memory'\.\nKnown: nice, workdir"), ({"nice": "x"}, "int")],
+        [
+            ({"shm": "2g"}, r"no option 'shm'\.\nKnown: nice, workdir, cpus, memory, gpus"),
+            ({"nice": "x"}, "int"),
+            ({"memory": "much"}, "memory must be a size such as 512m or 2g, not 'much'"),
+            ({"cpus": []}, "cpus must be "),
+            ({"gpus": True}, "gpus must be "),
+        ],
     )
     def test_a_wrong_one_is_named(
         self, processes: Processes, options: dict[str, object], message: str
