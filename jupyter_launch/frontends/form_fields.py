@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_string import HTMLStyle
 
 from ..errors import SpecError
 from ..option import Option
@@ -17,6 +18,7 @@ from . import form_values
 
 # Shared by all: each of their own would be one more message to the page.
 WIDE = widgets.Layout(width="98%")
+PLAIN = HTMLStyle()
 WHOLE = widgets.Layout(width="100%")
 """For a box of wide ones, which so end where those outside it do."""
 _LABELS = {"description_width": "150px"}
@@ -44,7 +46,7 @@ class Field(ABC):
     def __init__(self, path: str, text: str) -> None:
         self.path, self.text = path, text
         self.on_change: Callable[[Field], None] = lambda _: None
-        self.note = widgets.HTML(layout=WIDE)
+        self.note = widgets.HTML(layout=WIDE, style=PLAIN)
         self._said: dict[str, str] = {}
         self._quiet = False
 
