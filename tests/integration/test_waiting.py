@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Agent, Queue, QueueRecord, Room, Run
+from jupyter_launch.runs import NO_ROOM, Agent, Queue, QueueRecord, Room, Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Change, Store
@@ -18,10 +18,10 @@ GPU = Queue("me", "gpu")
 GB = 10**9
 
 
-def waiting(store: Store, room: Room | None = None, **fields: Any) -> Run:
+def waiting(store: Store, room: Room = NO_ROOM, **fields: Any) -> Run:
     store.create_queue(QueueRecord(GPU, "local-process"))
     spec = LaunchSpec.from_dict({"source": {"kind": "cell", "body": "1"}, **fields})
-    return store.submit(spec, queue=GPU, **({"room": room} if room else {}))
+    return store.submit(spec, queue=GPU, room=room)
 
 
 def serving(store: Store, name: str = "a1", **fields: Any) -> Agent:

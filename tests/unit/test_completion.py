@@ -134,7 +134,6 @@ def offered(source: Source, text: str) -> list[str]:
         ("launch_queue move first --to th", []),
         ("launch_queue move first --to gpu-", ["gpu-large"]),
         ("launch_queue prioritize first -P cr", ["critical"]),
-        ("launch_queue update gpu --prior", ["--priorities"]),
         ("launch_queue update gpu --priorities of", ["off"]),
     ],
 )
