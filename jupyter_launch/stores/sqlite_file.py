@@ -145,6 +145,7 @@ class SQLiteFile:
             connection.execute("PRAGMA busy_timeout = 0")  # from here on, see `_patiently`
             connection.create_function("launch_now", 0, time.time)
             connection.create_function("launch_tick", 0, tick(connection))
+            connection.execute(self._sql["note_leases"])
             self._connection = connection
         return self._connection
 

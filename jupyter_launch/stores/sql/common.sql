@@ -13,11 +13,6 @@ WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND st
 ON CONFLICT (id) DO NOTHING
 RETURNING created, priority;
 
--- name: lease
-UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
-    reason = ''
-WHERE id = :id AND state = 'pending' RETURNING *;
-
 -- name: renew
 UPDATE runs SET lease_until = launch_tick() + :lease_s WHERE owner = :owner RETURNING *;
 

@@ -113,6 +113,35 @@ WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
       SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
 ORDER BY priority, seq LIMIT 1;
 
+-- name: lease
+UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
+    reason = ''
+WHERE id = (SELECT id FROM (
+    SELECT id, cpus, memory, gpus FROM runs
+    WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
+      AND (wait_until IS NULL OR wait_until >= launch_tick())
+      AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
+      AND (secrets = '[]' OR NOT EXISTS (
+        SELECT 1 FROM json_each(runs.secrets) AS asked
+        WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
+      AND EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'paused' AND (
+        max_running IS NULL OR max_running > (
+          SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
+    ORDER BY priority, seq LIMIT 1
+) WHERE cpus <= :free_cpus AND memory <= :free_memory AND gpus <= :free_gpus)
+RETURNING *;
+
+-- Each connection has this, so that a claim is one statement, and nobody waits for one who claims.
+
+-- name: note_leases
+CREATE TEMP TRIGGER note_leases AFTER UPDATE OF state ON runs
+WHEN old.state = 'pending' AND new.state = 'leased'
+BEGIN
+    INSERT INTO events (run_id, seq, at, kind, data)
+    VALUES (new.id, coalesce((SELECT max(seq) FROM events WHERE run_id = new.id), 0) + 1,
+            launch_now(), 'state', '{"state": "leased", "reason": "", "exit_code": null}');
+END;
+
 -- name: level_priorities
 UPDATE runs SET priority =
     CASE WHEN :prioritize THEN coalesce(json_extract(spec_json, '$.priority'), 2) ELSE 2 END
