@@ -30,9 +30,6 @@ FREE = {
 def _description() -> dict[str, Any]:
     described: dict[str, Any] = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
     described["components"]["parameters"]["Id"]["schema"] = {"enum": [*RUNS, "unknown"]}
-    described["paths"]["/queues/{queue}"]["parameters"][0]["schema"] = {
-        "enum": ["default", "unknown"]  # the first is made by whatever changes it
-    }
     return described
 
 
