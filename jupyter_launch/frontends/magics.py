@@ -78,11 +78,14 @@ class LaunchMagics(Magics):
 
     @no_var_expand
     @line_magic
-    def launch_queue(self, line: str) -> Any:
+    def launch_queue(self, line: str) -> None:
         """Make, show, change queues, and move what waits on them: ``%launch_queue [VERB ...]``."""
+        from IPython.display import display  # noqa: PLC0415
+
         from .queue_magic import run  # noqa: PLC0415
 
-        return run(self.shell, self.settings(), line)
+        if told := run(self.shell, self.settings(), line):
+            display(told)  # wherever it stands in the cell
 
     def settings(self) -> dict[str, str | None]:
         """Give what ``%config`` and IPython's configuration say, by the names of settings."""

@@ -18,6 +18,7 @@ from jupyter_launch.stores.base import Store
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 QUICKSTART = NOTEBOOKS / "01_quickstart.ipynb"
+QUEUES = NOTEBOOKS / "02_queues_and_agents.ipynb"
 FORM = NOTEBOOKS / "03_form_and_relaunch.ipynb"
 OWN_CODE = ("cell", "config", "script", "shell", "failure", "queue")
 """The cells of the quickstart that leave it to us where they run."""
@@ -42,6 +43,12 @@ def printed(cell: Any) -> str:
     """Give what a cell wrote, standard output before standard error."""
     streams = [out for out in cell.outputs if out.output_type == "stream"]
     return "".join(out.text for out in sorted(streams, key=lambda out: out.name == "stderr"))
+
+
+def shown(cell: Any) -> list[str]:
+    """Give the lines of text of all that a cell displayed."""
+    texts = (out.data["text/plain"] for out in cell.outputs if "data" in out)
+    return [line for text in texts for line in text.splitlines()]
 
 
 def runs_of(store: Store) -> list[Run]:
@@ -124,6 +131,25 @@ def test_quickstart_with_an_engine_that_lacks_the_image(
     cells = executed(QUICKSTART)
     assert_outcome(cells, store)
     assert_fell_back(cells, store, ABSENT_IMAGE)
+
+
+def test_queues_and_agents(store: Store) -> None:
+    cells = executed(QUEUES)
+    text = {name: printed(cell) for name, cell in cells.items() if "outputs" in cell}
+    made, paused = shown(cells["make"])
+    assert made.startswith("made ")
+    assert paused.endswith("night is paused")
+    *_, first, second = shown(cells["show"])
+    assert "first" in first
+    assert "second" in second
+    assert first.endswith("the queue is paused")
+    assert text["order"] == "['second', 'first']\n"
+    assert text["go"] == "finished second\nfinished first\n"
+    assert text["who"] == "True\n"
+    assert "attempt 0\n--- attempt 2 of 3 ---\nattempt 1\n" in text["retry"]
+    assert [(run.state, run.attempt) for run in runs_of(store)] == [
+        (State.FINISHED, attempt) for attempt in (0, 0, 1)
+    ]
 
 
 def test_the_form_and_launching_again(store: Store) -> None:
