@@ -74,6 +74,7 @@ class Serving:
         self._listener = launcher.store.listen(NEW_WORK)
         launcher.on_free = self._listener.ring
         launcher.keeper.on_ring = self._report
+        self._report()
 
     def drain(self) -> None:
         """Take nothing new; `run` returns once what runs has ended."""

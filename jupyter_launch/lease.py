@@ -37,6 +37,8 @@ class Claim:
     def __init__(self, *, adopted: bool) -> None:
         self.adopted = adopted
         self.ending: Ending | None = None
+        self.because = ON_REQUEST
+        """What counts when it is not said why the run is stopped."""
         self.killing = False
         self.lost = False
         self.when_lost: Callable[[], None] = lambda: None
@@ -60,14 +62,15 @@ class Claim:
         self._asked.wait(seconds)
         self.check()
 
-    def stop(self, ending: Ending = ON_REQUEST, *, kill: bool = False) -> None:
+    def stop(self, ending: Ending | None = None, *, kill: bool = False) -> None:
         """Stop the run, now or as soon as it can be stopped, in a thread of its own.
 
         Asking again changes nothing, unless it is to be killed now.
         """
         with self._lock:
             news = not self.stopping or (kill and not self.killing)
-            self.ending, self.killing = self.ending or ending, self.killing or kill
+            self.ending = self.ending or ending or self.because
+            self.killing = self.killing or kill
             self._asked.set()
             if news and self._stopper:
                 threading.Thread(target=self._stopper, name="launch-stop", daemon=True).start()
@@ -134,10 +137,11 @@ class Keeper:
         with self._lock:
             claims = dict(self._claims)
         for run_id, claim in claims.items():
-            claim.stop(ending)
-            # So that whoever takes the run over, should this process die, stops it too.
+            claim.because = ending
+            # First, so that whoever takes the run over, should this process die, stops it too.
             with contextlib.suppress(StoreError):
                 self._store.request_stop(run_id)
+            claim.stop()
 
     def sweep(self) -> None:
         """Take over what dead owners left: all of it is held when this returns."""

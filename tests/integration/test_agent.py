@@ -82,9 +82,9 @@ def cli(*words: str) -> subprocess.CompletedProcess[str]:
 
 def signals(process: subprocess.Popen[str], number: int) -> None:
     """Ask an agent to end, so many times, each once it has said what the last one did."""
-    for sign in ("taking no more runs", "stopping the runs", "")[:number]:
+    for sign in ("taking no more runs", "stopping the runs")[:number]:
         process.terminate()
-        while sign and not said(process).startswith(sign):
+        while not said(process).startswith(sign):
             pass
 
 
@@ -225,7 +225,9 @@ class TestEnding:
         process = start(agents)
         wait(store, running, State.RUNNING)
         await_log(store, running, b"begun\n")
-        signals(process, 3)
+        signals(process, 2)
+        wait(store, running, State.STOPPING)
+        process.terminate()
         assert process.wait(30) != 0
         assert store.get(running).state is State.STOPPING
         gate.touch()
