@@ -151,7 +151,7 @@ class PostgresDatabase:
     def _run(self, connection: Connection, statement: str, values: dict[str, Any]) -> list[Row]:
         with translated(self._url):
             cursor = connection.execute(self._sql[statement], _clean(values))
-            return [*cursor] if cursor.description else []
+            return list(cursor) if cursor.pgresult and cursor.pgresult.nfields else []
 
     def _begun(self, connection: Connection) -> _Step:
         with translated(self._url):

@@ -85,7 +85,8 @@ class FileVerbs(SQLStore):
             raise StoreError(f"The stored files {name[:12]} are gone from {self.url}.")
         data = b"".join(self._chunks(row))
         if hashlib.sha256(data).hexdigest() != name:
-            self._db.rows("prune_snapshot", name=name)  # so that the next launch stores them anew
+            # So that the next launch stores them anew.
+            self._db.rows("drop_damaged_snapshot", name=name, blob=row["blob"])
             raise StoreError(
                 f"The stored files {name[:12]} in {self.url} were damaged.",
                 hint="Launch them from where they are, and their content is stored again.",

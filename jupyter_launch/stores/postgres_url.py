@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
+from psycopg.rows import RowMaker, no_result
 from psycopg.types.numeric import Int8Dumper
 
 from ..errors import ConfigError, StoreUnavailable
@@ -64,7 +64,7 @@ def connect(url: str) -> Connection:
         connection: Connection = psycopg.connect(
             **(_DEFAULTS | given),
             autocommit=True,
-            row_factory=dict_row,
+            row_factory=_named,
             prepare_threshold=1,
         )
     connection.adapters.register_dumper(int, Int8Dumper)  # one plan, however large the number
@@ -75,6 +75,19 @@ def connect(url: str) -> Connection:
             f"The store {shown(url)} is a PostgreSQL {version}; at least 13 is needed."
         )
     return connection
+
+
+def _named(cursor: psycopg.Cursor[Any]) -> RowMaker[dict[str, Any]]:
+    """Make rows by name, without all that psycopg's own finds out about each column."""
+    result = cursor.pgresult
+    if result is None or not result.nfields:
+        return no_result
+    names = [(result.fname(at) or b"").decode() for at in range(result.nfields)]
+
+    def row(values: Sequence[Any]) -> dict[str, Any]:
+        return dict(zip(names, values, strict=True))
+
+    return row
 
 
 @contextlib.contextmanager

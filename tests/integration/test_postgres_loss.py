@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from jupyter_launch.errors import ConfigError, IllegalTransition, StoreUnavailable
+from jupyter_launch.errors import ConfigError, IllegalTransition, StoreError, StoreUnavailable
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import LogPosition, Queue
 from jupyter_launch.spec import LaunchSpec
@@ -361,3 +361,39 @@ def test_a_long_topic_rings(store: PostgresStore) -> None:
     with store.listen(topic) as listener:
         store._ring(topic)
         assert listener.wait(10)
+
+
+def test_files_that_were_never_finished_are_cleared_away(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = store.put_snapshot(b"x" * 3_000_000)
+    monkeypatch.setattr("jupyter_launch.stores.postgres_files.FileVerbs._named", _fail)
+    monkeypatch.setattr("jupyter_launch.stores.postgres_database.PATIENCE_S", 0)
+    with pytest.raises(StoreUnavailable):
+        store.put_snapshot(b"y" * 3_000_000)
+    with psycopg.connect(store.address, autocommit=True) as connection:
+
+        def count() -> int:
+            (number,) = connection.execute("SELECT count(*) FROM jupyter_launch.blobs").fetchall()
+            return int(number[0])
+
+        assert count() == 1, "it was cleared away at once"
+        connection.execute("INSERT INTO jupyter_launch.blobs (begun) VALUES (0)")
+        monkeypatch.undo()
+        store.put_snapshot(b"z")
+        assert count() == 2
+    assert store.get_snapshot(name) == b"x" * 3_000_000
+
+
+def test_a_snapshot_that_was_damaged_is_stored_anew(store: PostgresStore) -> None:
+    name = store.put_snapshot(b"whole")
+    with psycopg.connect(store.address, autocommit=True) as connection:
+        connection.execute("UPDATE jupyter_launch.blob_chunks SET data = 'hole'")
+    with pytest.raises(StoreError, match="were damaged"):
+        store.get_snapshot(name)
+    assert store.put_snapshot(b"whole") == name
+    assert store.get_snapshot(name) == b"whole"
+
+
+def _fail(*_: object) -> bool:
+    raise StoreUnavailable("The server is gone.")

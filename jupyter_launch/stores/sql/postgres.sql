@@ -169,11 +169,13 @@ CREATE TABLE samples (
     gpu_memory bigint,
     PRIMARY KEY (run_id, at)
 );
--- Files: their bytes come first, in chunks; a blob that nothing refers to was never finished.
+-- Files: their bytes come first, in chunks; what is not kept a day later was never finished.
 CREATE TABLE blobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    begun double precision NOT NULL
+    begun double precision NOT NULL,
+    kept boolean NOT NULL DEFAULT false
 );
+CREATE INDEX blobs_unfinished ON blobs (begun) WHERE NOT kept;
 CREATE TABLE blob_chunks (
     blob bigint NOT NULL REFERENCES blobs ON DELETE CASCADE,
     number integer NOT NULL,
@@ -387,22 +389,26 @@ SELECT data FROM blob_chunks WHERE blob = :blob AND number = :number;
 DELETE FROM blobs WHERE id = ANY (:blobs::bigint[]);
 
 -- name: drop_unfinished_blobs
-DELETE FROM blobs WHERE begun < launch_now() - 86400
-  AND NOT EXISTS (SELECT FROM artifacts WHERE blob = blobs.id)
-  AND NOT EXISTS (SELECT FROM snapshots WHERE blob = blobs.id);
+DELETE FROM blobs WHERE NOT kept AND begun < launch_now() - 86400;
 
 -- name: add_artifact
+WITH kept AS (UPDATE blobs SET kept = true WHERE id = :blob)
 INSERT INTO artifacts VALUES (:id, :name, :size, :modified, :blob);
 
 -- name: artifacts
 SELECT name, size, modified, blob FROM artifacts WHERE run_id = :id ORDER BY name COLLATE "C";
 
 -- name: add_snapshot
+WITH kept AS (UPDATE blobs SET kept = true WHERE id = :blob)
 INSERT INTO snapshots VALUES (:name, :size, :blob)
 ON CONFLICT (name) DO NOTHING RETURNING name;
 
 -- name: snapshot
 SELECT size, blob FROM snapshots WHERE name = :name;
+
+-- name: drop_damaged_snapshot
+WITH gone AS (DELETE FROM snapshots WHERE name = :name AND blob = :blob RETURNING blob)
+DELETE FROM blobs WHERE id IN (SELECT blob FROM gone);
 
 -- The store itself.
 
