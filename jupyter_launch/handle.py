@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import BuildFailed, ExecutionError, RunStopped
+from .retries import Attempt, attempts
 from .states import State
 from .terminal import fold, to_plain
 from .waiting import waiting_because
@@ -113,6 +114,10 @@ class RunHandle:
     def events(self, after: int = 0) -> list[Event]:
         """Give what happened to the run, from event number `after` + 1 on."""
         return self.store.events(self.id, after)
+
+    def attempts(self) -> list[Attempt]:
+        """Give the attempts at the run, oldest first: when, and how each ended."""
+        return attempts(self.run, self.events())
 
     def waiting_for(self) -> str:
         """Say why a run is not running yet, in a few words; empty once it runs."""

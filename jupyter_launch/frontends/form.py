@@ -10,8 +10,8 @@ from typing import Any
 
 from ..config import setting
 from ..errors import LaunchError, SpecError
-from ..execute import preview
 from ..handle import RunHandle
+from ..placing import preview
 from ..resolve import queue_of
 from ..sources.base import InMemory
 from ..spec import LaunchSpec

@@ -13,6 +13,7 @@ from .record import elapsed, program_text
 
 if TYPE_CHECKING:
     from ..handle import RunHandle
+    from ..retries import Attempt
     from ..runs import Event, Run
 
 
@@ -90,5 +91,15 @@ def details(handle: RunHandle) -> str:
             facts[name] = time.strftime("%Y-%m-%d %H:%M:%S", stamp)
     if waits := handle.waiting_for():
         facts["waiting"] = waits
-    lines = columns([(f"{name}:", str(value)) for name, value in facts.items()])
+    rows = [(f"{name}:", str(value)) for name, value in facts.items()]
+    tried = handle.attempts()
+    rows += [_attempt(one) for one in tried] if len(tried) > 1 else []
+    lines = columns(rows)
     return f"{lines}\nspec:\n{as_json(spec)}"
+
+
+def _attempt(attempt: Attempt) -> tuple[str, str]:
+    times = [time.localtime(at) for at in (attempt.started, attempt.ended) if at is not None]
+    when = " to ".join(time.strftime("%H:%M:%S", at) for at in times)
+    told = redact.redact_text(attempt.outcome.partition("\n")[0])
+    return f"attempt {attempt.number}:", f"{when}  {told}" if when else told

@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from .. import redact
 from ..config import setting
 from ..errors import ConfigError, SpecError, Unsupported
-from ..execute import preview
+from ..placing import preview
 from ..sources.base import InMemory
 from ..submit import launcher
 from . import live, manual, options, request, text
