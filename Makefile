@@ -42,6 +42,7 @@ check: dev  ## formatting, lint and types, of Python and TypeScript
 
 .PHONY: bench
 bench: dev  ## run the benchmarks, with the same engine; ARGS='...'
+	@scripts/install bench
 	@$(BIN)/python scripts/environment.py $(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: screenshots

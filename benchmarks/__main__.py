@@ -29,6 +29,7 @@ from jupyter_launch.docker_engine import address, connect
 from jupyter_launch.errors import LaunchError
 
 from . import (
+    agents,
     completion,
     first_line,
     flood,
@@ -62,6 +63,7 @@ MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "submits": submits.rows,
     "queue_sqlite": queue_sqlite.rows,
     "queue_postgres": queue_postgres.rows,
+    "agents": agents.rows,
     "snapshot": snapshot.rows,
     "rebuild": rebuild.rows,
     "relaunch": relaunch.rows,
@@ -77,6 +79,7 @@ MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "lines": lines.rows,  # last: its megabytes keep the disk busy for a while
 }
 NEED_ENGINE = {
+    "agents",
     "first_line",
     "rebuild",
     "relaunch",

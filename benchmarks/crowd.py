@@ -62,7 +62,8 @@ def main(words: Sequence[str]) -> None:
     else:
         while item := rival.take():
             items.append(item)
-    print(json.dumps([items, begun, time.monotonic()]))
+    print(json.dumps([items, begun, time.monotonic()]), flush=True)
+    rival.close()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from jupyter_launch.runs import Run
@@ -48,17 +48,17 @@ with ours.store.listen(NEW_WORK) as bell:
 
 def rates(ours: str, peer: str, url: str, peer_url: str) -> tuple[Sample, Sample]:
     """Measure one process that puts, of both in turns: items per second."""
-    mine, other = RIVALS[ours](url), RIVALS[peer](peer_url)
-    samples = in_turns(lambda: _rate(mine.put), lambda: _rate(other.put), times=TIMES)
+    with closing(RIVALS[ours](url)) as mine, closing(RIVALS[peer](peer_url)) as other:
+        samples = in_turns(lambda: _rate(mine.put), lambda: _rate(other.put), times=TIMES)
     return samples[0], samples[1]
 
 
 def takes(peer: str, url: str, peer_url: str) -> tuple[Sample, Sample]:
     """Measure one process that takes, of both in turns: items per second."""
-    mine, other = Ours(url), RIVALS[peer](peer_url)
-    for rival in (mine, other):
-        _fill(rival, BATCH * (TIMES + 1))
-    samples = in_turns(lambda: _rate(mine.take), lambda: _rate(other.take), times=TIMES)
+    with closing(Ours(url)) as mine, closing(RIVALS[peer](peer_url)) as other:
+        for rival in (mine, other):
+            _fill(rival, BATCH * (TIMES + 1))
+        samples = in_turns(lambda: _rate(mine.take), lambda: _rate(other.take), times=TIMES)
     return samples[0], samples[1]
 
 
@@ -117,7 +117,7 @@ def crowds(peers: tuple[str, str], bars: tuple[float, float], urls: dict[str, st
 
 def pickup(url: str, bars: tuple[float, float]) -> Row:
     """Measure from calling submit until an idle claimer in another process has the run."""
-    with contextlib.closing(open_store(url)) as store, _claimer(url) as answer:
+    with closing(open_store(url)) as store, _claimer(url) as answer:
         taken = []
         for _ in range(PICKUPS + 5):
             time.sleep(random.uniform(0.02, 0.06))
@@ -135,7 +135,7 @@ def pickup(url: str, bars: tuple[float, float]) -> Row:
     return Row(f"submit -> claimed by an idle agent, x{PICKUPS}", text, bar=bar, passed=passed)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _claimer(url: str) -> Iterator[Callable[[], tuple[str, float]]]:
     process = subprocess.Popen(
         [sys.executable, "-c", CLAIMER, url], stdout=subprocess.PIPE, text=True
@@ -159,10 +159,9 @@ def _claimer(url: str) -> Iterator[Callable[[], tuple[str, float]]]:
 def crowded(few: str, many: str, fill: Callable[[str, int, State], None]) -> Row:
     """Compare a claim among many waiting items with one among few."""
     for url, count in ((few, FEW), (many, MANY)):
-        with contextlib.closing(open_store(url)) as store:
+        with closing(open_store(url)) as store:
             store.ensure_queue(QUEUE)
         fill(url, count, State.PENDING)
-    short, long = Ours(few), Ours(many)
 
     def claims(ours: Ours) -> float:
         begun = time.perf_counter()
@@ -173,7 +172,8 @@ def crowded(few: str, many: str, fill: Callable[[str, int, State], None]) -> Row
         _fill(ours, CLAIMS)
         return seconds / CLAIMS
 
-    at_few, at_many = in_turns(lambda: claims(short), lambda: claims(long))
+    with closing(Ours(few)) as short, closing(Ours(many)) as long:
+        at_few, at_many = in_turns(lambda: claims(short), lambda: claims(long))
     ratio = at_many.median / at_few.median
     return Row(
         f"a claim, {MANY:,} waiting",
@@ -187,7 +187,7 @@ def crowded(few: str, many: str, fill: Callable[[str, int, State], None]) -> Row
 
 def newest(url: str, fill: Callable[[str, int, State], None]) -> list[Row]:
     """Measure listing the newest of very many runs: all of them, and those that finished."""
-    with contextlib.closing(open_store(url)) as store:
+    with closing(open_store(url)) as store:
         store.ensure_queue(QUEUE)
         fill(url, FINISHED, State.FINISHED)
         return [

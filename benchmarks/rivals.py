@@ -19,6 +19,7 @@ class Rival(Protocol):
 
     def put(self) -> str: ...
     def take(self) -> str | None: ...
+    def close(self) -> None: ...
 
 
 class Ours:
@@ -33,6 +34,9 @@ class Ours:
     def take(self) -> str | None:
         run = self.store.claim([QUEUE], self._owner, os.environ)
         return run.id if run else None
+
+    def close(self) -> None:
+        self.store.close()
 
 
 class Huey:
@@ -55,6 +59,9 @@ class Huey:
         task = self._huey.dequeue()
         return str(task.args[0]) if task else None
 
+    def close(self) -> None:
+        self._huey.storage.close()
+
 
 def _work(name: str, text: str) -> None:
     """Stand for the program."""
@@ -68,7 +75,8 @@ class PgQueuer:
         from pgqueuer.db import SyncPsycopgDriver  # noqa: PLC0415
         from pgqueuer.queries import SyncQueries  # noqa: PLC0415
 
-        self._queries = SyncQueries(SyncPsycopgDriver(psycopg.connect(url, autocommit=True)))
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._queries = SyncQueries(SyncPsycopgDriver(self._connection))
         self._payload = SPEC.to_json().encode()
 
     @staticmethod
@@ -91,6 +99,9 @@ class PgQueuer:
 
     def take(self) -> str | None:
         raise NotImplementedError
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class Procrastinate:
@@ -129,6 +140,9 @@ class Procrastinate:
     def take(self) -> str | None:
         job = self._loop.run_until_complete(self._manager.fetch_job(None, self._worker))
         return str(job.id) if job else None
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._app.close_async())
 
 
 RIVALS: dict[str, type[Any]] = {
