@@ -26,7 +26,7 @@ T = TypeVar("T")
 SCHEMA_VERSION = 4
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
-PAUSE_S, LONG_S = 0.0004, 0.1
+PAUSE_S, LONG_S = 0.003, 0.5
 """How long it waits before it tries again, and after how long it does so less often."""
 _NO_VALUES: Mapping[str, Any] = {}
 
@@ -177,8 +177,8 @@ def _patiently(
 ) -> list[Row]:
     """Run a statement, again as long as others are at it, and give its rows.
 
-    SQLite itself would look again after up to 0.1 s, where others are done within a millisecond.
-    What is refused because of others has changed nothing.
+    SQLite itself would look again after up to 0.1 s, where others are done within a millisecond;
+    to look more often than this only makes them slower. What is refused has changed nothing.
     """
     deadline = None
     while True:
