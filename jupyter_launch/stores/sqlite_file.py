@@ -142,10 +142,10 @@ class SQLiteFile:
             except BaseException:
                 connection.close()  # with it goes what an upgrade that failed had begun
                 raise
-            connection.execute("PRAGMA busy_timeout = 0")  # from here on, see `_patiently`
             connection.create_function("launch_now", 0, time.time)
             connection.create_function("launch_tick", 0, tick(connection))
             connection.execute(self._sql["note_leases"])
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on, see `_patiently`
             self._connection = connection
         return self._connection
 
