@@ -270,7 +270,14 @@ def test_resources_are_those_there_are() -> None:
 def test_verbs_are_those_of_the_command_line() -> None:
     verbs = re.search(r"`jupyter launch ([\w|]+)`", README)
     assert verbs is not None
-    assert set(verbs[1].split("|")) == {*cli._SUBMITS, *cli._VERBS, "agent", "queue", "job", "store"}
+    assert set(verbs[1].split("|")) == {
+        *cli._SUBMITS,
+        *cli._VERBS,
+        "agent",
+        "queue",
+        "job",
+        "store",
+    }
 
 
 def test_settings_are_those_that_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
