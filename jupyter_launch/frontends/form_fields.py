@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
-from ipywidgets.widgets.widget_string import HTMLStyle
+from ipywidgets.widgets.widget_description import DescriptionStyle
+from ipywidgets.widgets.widget_string import HTMLStyle, TextStyle
 
 from ..errors import SpecError
 from ..option import Option
@@ -21,7 +22,8 @@ WIDE = widgets.Layout(width="98%")
 PLAIN = HTMLStyle()
 WHOLE = widgets.Layout(width="100%")
 """For a box of wide ones, which so end where those outside it do."""
-_LABELS = {"description_width": "150px"}
+LABELS = TextStyle(description_width="150px")
+_CHOICES = DescriptionStyle(description_width="150px")
 _NOTE = "margin:0 8px 4px 158px;font-size:12px;line-height:1.4;white-space:pre-wrap"
 _BAD = "color:var(--jp-error-color1,#d93c3c);font-weight:600"
 
@@ -121,7 +123,7 @@ class TextField(Field):
             description=label,
             tooltip=text,
             layout=WIDE,
-            style=_LABELS,
+            style=LABELS,
             continuous_update=True,
             **more,
         )
@@ -206,7 +208,7 @@ class ChoiceField(Field):
             tooltip=text,
             options=list(choices),
             layout=WIDE,
-            style=_LABELS,
+            style=_CHOICES,
         )
         self.input.observe(self.changed, "value")
 
@@ -245,7 +247,11 @@ class CheckField(Field):
     def __init__(self, path: str, text: str, label: str) -> None:
         super().__init__(path, text)
         self.input = widgets.Checkbox(
-            description=label, tooltip=text, layout=WIDE, style=_LABELS, indent=True
+            description=label,
+            tooltip=text,
+            layout=WIDE,
+            style={"description_width": "150px"},
+            indent=True,
         )
         self.input.observe(self.changed, "value")
 

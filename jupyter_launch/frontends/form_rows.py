@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_string import TextStyle
 
 from ..errors import SpecError
 from . import form_values
-from .form_fields import WHOLE, Field, known
+from .form_fields import LABELS, WHOLE, Field, known
 from .spelling import plain
 from .values import value_of
 
@@ -19,7 +20,7 @@ _VALUE = widgets.Layout(width="52%")
 _BUTTON = widgets.Layout(width="40px")
 _MORE = widgets.Layout(width="auto", margin="2px 0 2px 160px", align_self="flex-start")
 _AUTO = widgets.Layout(width="auto")
-_NAMES, _VALUES = {"description_width": "150px"}, {"description_width": "44px"}
+_VALUES = TextStyle(description_width="44px")
 
 
 class Row(NamedTuple):
@@ -131,7 +132,7 @@ class RowsField(Field):
             description=self.label,
             tooltip=f"name of {self.label}",
             layout=_NAME,
-            style=_NAMES,
+            style=LABELS,
             disabled=schema is not None,
         )
         value = widgets.Combobox(

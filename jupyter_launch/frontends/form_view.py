@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_button import ButtonStyle
 
-from .form_fields import WHOLE, WIDE, Field, noted
+from .form_fields import LABELS, PLAIN, WHOLE, WIDE, Field, noted
 from .form_table import CLOSED, OF_KIND, groups
 
 BUTTONS: Mapping[str, tuple[str, str, str]] = {
@@ -31,7 +32,7 @@ BUTTONS: Mapping[str, tuple[str, str, str]] = {
 _FRAME = widgets.Layout(width="100%", max_width="900px", padding="4px 0 8px 0")
 _ROW = widgets.Layout(flex_flow="row wrap", margin="6px 0")
 _BUTTON = widgets.Layout(width="auto", min_width="110px")
-_LABELS = {"description_width": "150px"}
+_BUTTONS = ButtonStyle()
 
 
 class View:
@@ -49,7 +50,7 @@ class View:
         self._fields, self._groups = fields, groups(fields)
         self._sources = widgets.VBox(layout=WHOLE)
         self.buttons = {name: _button(name, click) for name in BUTTONS}
-        self.status = widgets.HTML(layout=WIDE)
+        self.status = widgets.HTML(layout=WIDE, style=PLAIN)
         self._text: Any = None
         self._kind = ""
         self._below = widgets.VBox(layout=WIDE)
@@ -78,7 +79,7 @@ class View:
         """Show a text, to be read or copied."""
         lines = min(text.count("\n") + 2, 30)
         if self._text is None:
-            self._text = widgets.Textarea(layout=WIDE, style=_LABELS)
+            self._text = widgets.Textarea(layout=WIDE, style=LABELS)
             self._below.children = (self._text, *self._below.children)
         self._text.description, self._text.rows, self._text.value = label, lines, text
         self._text.tooltip = label
@@ -107,14 +108,21 @@ class View:
 
 
 def _title(text: str) -> Any:
-    return widgets.HTML(f'<div style="font-weight:600;margin-top:6px">{text}</div>', layout=WIDE)
+    return widgets.HTML(
+        f'<div style="font-weight:600;margin-top:6px">{text}</div>', layout=WIDE, style=PLAIN
+    )
 
 
 def _button(name: str, click: Callable[[str], None]) -> Any:
     text, icon, tooltip = BUTTONS[name]
     style = "primary" if name == "launch" else ""
     made = widgets.Button(
-        description=text, icon=icon, tooltip=tooltip, button_style=style, layout=_BUTTON
+        description=text,
+        icon=icon,
+        tooltip=tooltip,
+        button_style=style,
+        layout=_BUTTON,
+        style=_BUTTONS,
     )
     made.on_click(lambda _: click(name))
     return made
