@@ -50,13 +50,14 @@ NAMES = (
     "artifacts.limit",
 )  # fmt: skip
 OF_AGENTS = (
-    "agent.allow.resources", "agent.allow.images", "agent.allow.volumes", "agent.allow.privileged",
-    "agent.allow.network_host", "agent.allow.docker_socket", "agent.allow.host",
+    "agent.allow.resources", "agent.allow.images", "agent.allow.volumes", "agent.allow.secrets",
+    "agent.allow.privileged", "agent.allow.network_host", "agent.allow.docker_socket",
+    "agent.allow.host",
 )  # fmt: skip
 """What the owner of an agent decides: in the environment or Jupyter's configuration, and in no
 project, whose files may be anybody's."""
 
-LISTS = OF_AGENTS[:3]
+LISTS = OF_AGENTS[:4]
 """Settings of several values: a list in a file; one text elsewhere, with commas in between."""
 
 SECTION = "LaunchMagics"

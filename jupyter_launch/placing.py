@@ -40,6 +40,8 @@ def place(
     allow : Allow, optional
         What a run may ask for here; without it, anything.
     """
+    if allow is not None:
+        allow.check_source(spec)
     program = sources.program(spec, store, report)
     queued = store.queue(run.queue).resource if run.queue else None
     name = spec.resource or queued or "local-container"

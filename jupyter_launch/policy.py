@@ -9,37 +9,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from .asking import Request, requests
 from .backends.docker_options import RESOURCE, container_options
+from .builds.base_images import images_in
 from .config import EVERYTHING, NO, NOTHING, YES, setting, user_path
+from .environment import PASSED_ON
 from .errors import ConfigError, SpecError
 from .program import Program
+from .sources.git_uri import is_local
+from .spec import LaunchSpec
 
 PREFIX = "agent.allow."
-
-SOCKETS = (
-    "/var/run/docker.sock",
-    "/run/docker.sock",
-    "/run/containerd/containerd.sock",
-    "/run/podman/podman.sock",
-)
-"""Where engines listen. Who may talk to one can do anything on its machine."""
-
-_MODES = {"PidMode": "pid", "IpcMode": "ipc", "UTSMode": "uts", "UsernsMode": "userns",
-          "CgroupnsMode": "cgroupns"}  # fmt: skip
-_OF_THE_HOST = {"CapAdd": "cap-add", "CgroupParent": "cgroup-parent", "Devices": "device",
-                "DeviceCgroupRules": "device-cgroup-rule", "VolumesFrom": "volumes-from",
-                "VolumeDriver": "volume-driver", "OomKillDisable": "oom-kill-disable",
-                "OomScoreAdj": "oom-score-adj"}  # fmt: skip
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
-_COPIED = re.compile(r"[-,\s]from=([^\s,]+)", re.IGNORECASE)
-_SYNTAX = re.compile(r"^\s*#\s*syntax\s*=\s*(\S+)", re.IGNORECASE | re.MULTILINE)
-_OWN_SYNTAX = re.compile(r"(docker\.io/)?docker/dockerfile(:[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -47,14 +33,16 @@ class Allow:
     """What is allowed. The default is what holds where an agent's owner says nothing.
 
     `resources` and `images` are patterns; `volumes` has folders of the host, below which anything
-    may be mounted, and patterns of the names of volumes; `host` stands for everything else that
-    reaches out of a container: namespaces, devices, capabilities, security options, files that are
-    read on the host.
+    may be mounted, and patterns of the names of volumes; `secrets` are patterns of the names of
+    this process's variables that an item may have; `host` stands for everything else that reaches
+    out of a container: namespaces, devices, capabilities, security options, files that are read on
+    the host.
     """
 
-    resources: tuple[str, ...] = (EVERYTHING,)
+    resources: tuple[str, ...] = (RESOURCE,)
     images: tuple[str, ...] = (EVERYTHING,)
     volumes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     privileged: bool = False
     network_host: bool = False
     docker_socket: bool = False
@@ -82,6 +70,31 @@ class Allow:
             asked += [Request("images", image) for image in _images(program)]
             known = set(requests(_readable(trusted)))
             asked += [one for one in requests(program.options) if one not in known]
+            if program.build is not None and program.build.inherit_pip_config:
+                asked.append(Request("host", "build.inherit_pip_config"))
+        self._refuse(asked)
+
+    def check_source(self, spec: LaunchSpec) -> None:
+        """Refuse what fetching the code, and its secrets, would take, before anything is fetched.
+
+        Parameters
+        ----------
+        spec : LaunchSpec
+            With the job it names, if it does, laid under it.
+
+        Raises
+        ------
+        SpecError
+            As `check`.
+        """
+        from .sources.repository import kept  # noqa: PLC0415 - launches of one's own need it not
+
+        asked = [Request("secrets", name) for name in spec.needed_names]
+        if spec.uri and is_local(spec.uri) and kept(spec.git) is None:
+            asked.append(Request("host", f"uri={spec.uri}"))
+        self._refuse(asked)
+
+    def _refuse(self, asked: Iterable[Request]) -> None:
         for request in asked:
             if not self.allows(request):
                 raise _refusal(self, request)
@@ -93,22 +106,31 @@ class Allow:
             return any(fnmatchcase(what, pattern) for pattern in self.resources)
         if rule == "images":
             return any(_matches(what, pattern) for pattern in self.images)
+        if rule == "secrets":
+            return what in PASSED_ON or any(fnmatchcase(what, name) for name in self.secrets)
         if rule == "volumes":
             return any(_within(what, place) for place in self.volumes)
         return bool(getattr(self, rule))
 
 
-class Request(NamedTuple):
-    """One thing that is asked for, and the rule that decides about it."""
-
-    rule: str
-    what: str
+AT_HOME: Mapping[str, Any] = {"resources": (EVERYTHING,), "secrets": (EVERYTHING,)}
+"""What is allowed by default where nobody but the agent's owner can put anything on a queue."""
 
 
-def read_allow() -> Allow:
-    """Read the rules from this process's settings. Raises `ConfigError`."""
+def read_allow(*, private: bool = False) -> Allow:
+    """Read the rules from this process's settings.
+
+    Parameters
+    ----------
+    private : bool
+        Whether all items are the owner's own: then the defaults are those of `AT_HOME`.
+
+    Raises
+    ------
+    ConfigError
+    """
     given = {rule.name: setting(PREFIX + rule.name) for rule in fields(Allow)}
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(AT_HOME) if private else {}
     for name, found in given.items():
         if found.value is None:
             continue
@@ -131,79 +153,6 @@ def read_allow() -> Allow:
     return Allow(**values)
 
 
-def requests(options: Mapping[str, Any]) -> Iterator[Request]:
-    """Give what options of a container ask for that a rule decides about. Raises `SpecError`."""
-    parsed = container_options(options)
-    host = parsed.body.get("HostConfig", {})
-    yield from (Request("host", f"env-file={path}") for path in parsed.env_files)
-    if "label-file" in options:
-        yield Request("host", f"label-file={options['label-file']}")
-    if host.get("Privileged"):
-        yield Request("privileged", "privileged")
-    networks = {host.get("NetworkMode", ""), *_networks(parsed.body)}
-    for name in sorted(networks):
-        if name == "host":
-            yield Request("network_host", "network=host")
-        elif name.startswith("container:"):
-            yield Request("host", f"network={name}")
-    yield from _of_the_host(host)
-    yield from _mounts(host)
-
-
-def _of_the_host(host: Mapping[str, Any]) -> Iterator[Request]:
-    for key, option in _MODES.items():
-        if host.get(key, "").partition(":")[0] in {"host", "container", "ns"}:
-            yield Request("host", f"{option}={host[key]}")
-    for key, option in _OF_THE_HOST.items():
-        if host.get(key):
-            yield Request("host", f"{option}={_shown(host[key])}")
-    for given in host.get("SecurityOpt", []):
-        if not given.startswith("no-new-privileges"):
-            yield Request("host", f"security-opt={given[:60]}")
-    if "MaskedPaths" in host:
-        yield Request("host", "security-opt=systempaths=unconfined")
-    for request in host.get("DeviceRequests", []):
-        strange = [name for name in request["DeviceIDs"] if "=" in name and "/gpu=" not in name]
-        yield from (Request("host", f"device={name}") for name in strange)
-
-
-def _mounts(host: Mapping[str, Any]) -> Iterator[Request]:
-    for bind in host.get("Binds", []):
-        yield from _mount(bind.partition(":")[0])
-    for mount in host.get("Mounts", []):
-        kind, source = mount["Type"], mount.get("Source", "")
-        if kind == "bind":
-            yield from _mount(source)
-        elif kind == "volume" and "DriverConfig" in mount.get("VolumeOptions", {}):
-            # The driver called local mounts any device or folder that its options name.
-            yield Request("host", f"mount=a volume with options of a driver ({source})")
-        elif kind == "volume" and source:
-            yield Request("volumes", source)
-        elif kind not in {"volume", "tmpfs", "image"}:
-            yield Request("host", f"mount=type={kind}")
-
-
-def _mount(source: str) -> Iterator[Request]:
-    if "/" not in source:
-        yield Request("volumes", source)
-        return
-    real = Path(os.path.realpath(source))
-    sockets = {Path(os.path.realpath(path)) for path in _sockets()}
-    if any(real in (socket, *socket.parents) for socket in sockets):
-        yield Request("docker_socket", f"volume={source}")
-    if real not in sockets:
-        yield Request("volumes", str(real))
-
-
-def _sockets() -> Iterator[str]:
-    yield from SOCKETS
-    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
-    if scheme == "unix":
-        yield path
-    if folder := os.environ.get("XDG_RUNTIME_DIR"):
-        yield from (f"{folder}/docker.sock", f"{folder}/podman/podman.sock")
-
-
 def _within(what: str, place: str) -> bool:
     """Say whether a mount is below an allowed folder, or a volume has an allowed name."""
     if "/" not in what:
@@ -213,15 +162,11 @@ def _within(what: str, place: str) -> bool:
 
 
 def _images(program: Program) -> list[str]:
-    """Name the images a program runs in, or is built of."""
+    """Name the images a program runs in, is built of, or is pushed to."""
     if program.build is None:
         return [program.image] if program.image else []
-    text = program.build.dockerfile
-    stages = _FROM.findall(text)
-    own = {name.lower() for _, name in stages if name} | {"scratch"} | set(map(str, range(99)))
-    syntax = [image for image in _SYNTAX.findall(text) if not _OWN_SYNTAX.fullmatch(image)]
-    named = [image for image, _ in stages] + _COPIED.findall(text)
-    return [program.build.base, *syntax, *(image for image in named if image.lower() not in own)]
+    pushed = [program.build.repository] if program.build.repository else []
+    return [program.build.base, *images_in(program.build.dockerfile), *pushed]
 
 
 def _matches(image: str, pattern: str) -> bool:
@@ -237,16 +182,6 @@ def _whole_name(image: str) -> str:
         image = f"docker.io/{image}"
     last = image.rpartition("/")[2]
     return image if re.search(r"[:@*]", last) else f"{image}:latest"
-
-
-def _networks(body: Mapping[str, Any]) -> list[str]:
-    return list(body.get("NetworkingConfig", {}).get("EndpointsConfig", {}))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(str(v.get("PathOnHost") if isinstance(v, dict) else v) for v in value)
-    return str(value)
 
 
 def _readable(options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -65,8 +65,8 @@ def serve(arguments: argparse.Namespace) -> int:
     """Claim runs from queues and execute them, until told to end."""
     if arguments.json:
         return list_agents(arguments)
-    room, allow = _room(arguments), None if arguments.trusted else read_allow()
-    made = _launcher(arguments)
+    room, made = _room(arguments), _launcher(arguments)
+    allow = None if arguments.trusted else read_allow(private=made.store.private)
     entity = setting("entity", given=arguments.entity).value
     assert entity is not None
     names = arguments.queues or [setting("queue").value or ""]

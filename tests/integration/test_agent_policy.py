@@ -85,3 +85,26 @@ def test_resources_are_refused(store: Store) -> None:
     serve(store, Allow(resources=("local-container",)))
     assert store.get(run).state is State.FAILED
     assert "does not allow 'local-process'" in store.get(run).reason
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"secrets": ["AGENTS_OWN"]},
+        {"git": {"token": "AGENTS_OWN"}, "uri": "https://127.0.0.1:1/x", "docker": {}},
+    ],
+)
+def test_secrets_are_refused_before_anything_is_fetched(
+    store: Store, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("AGENTS_OWN", "a very secret value")
+    run = put(store, **asked)
+    serve(store, Allow())
+    reason = "This agent does not allow 'AGENTS_OWN': its rule agent.allow.secrets is none."
+    assert shown(store.get(run)) == (State.FAILED, reason)
+
+
+def test_an_agent_without_the_name_leaves_it_to_others(store: Store) -> None:
+    run = put(store, secrets=["NOBODYS_OWN"])
+    serve(store, Allow())
+    assert store.get(run).state is State.PENDING

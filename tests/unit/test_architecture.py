@@ -78,6 +78,7 @@ LAYERS = {
         "waiting",
         "sampling",
         "rooms",
+        "asking",
         "policy",
         "placing",
         "job_making",

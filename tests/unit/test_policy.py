@@ -12,16 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_launch.asking import Request, requests
 from jupyter_launch.errors import ConfigError, SpecError
-from jupyter_launch.policy import Allow, Request, read_allow, requests
+from jupyter_launch.policy import Allow, read_allow
 from jupyter_launch.program import Program
 from jupyter_launch.recipe import Recipe
+from jupyter_launch.spec import LaunchSpec
 
 CONTAINER = "local-container"
 SAFE = Allow()
-FLAGS = ("privileged", "network_host", "docker_socket", "host")
+FLAGS = ("privileged", "network_host", "docker_socket", "host", "secrets")
 ANYTHING = Allow(
-    volumes=("/", "*"), privileged=True, network_host=True, docker_socket=True, host=True
+    volumes=("/", "*"),
+    secrets=("*",),
+    privileged=True,
+    network_host=True,
+    docker_socket=True,
+    host=True,
 )
 
 
@@ -84,6 +91,10 @@ RULES: list[tuple[str, dict[str, Any]]] = [
     ("host", {"security-opt": "systempaths=unconfined"}),
     ("host", {"env-file": "/root/secrets"}),
     ("host", {"oom-kill-disable": True}),
+    ("host", {"link": "somebodys-database:db"}),
+    ("host", {"annotation": "org.systemd.property.TasksMax=1"}),
+    ("secrets", {"env": "AWS_SECRET_ACCESS_KEY"}),
+    ("secrets", {"e": ["A=b", "AWS_SECRET_ACCESS_KEY"]}),
     ("host", {"oom-score-adj": -1000}),
     ("docker_socket", {"volume": "/var/run/docker.sock:/x"}),
     ("docker_socket", {"volume": "/var/run/../run/docker.sock:/x"}),
@@ -238,12 +249,88 @@ def test_what_an_image_is_built_on_counts() -> None:
             build(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM evil\nFROM python:3 AS evil",
+        "FROM evil AS evil",
+        "FR\\\nOM evil",
+        "FR\\  \n\n# a comment\nOM evil",
+        "# escape=`\nFR`\nOM evil",
+        "RUN echo \\\nFROM python:3 AS evil\nFROM evil",
+        "RUN <<EOF\nFROM python:3 AS evil\nEOF\nFROM evil",
+        'RUN <<"#x"\na\\\n#x\nFROM evil',
+        "\ufeffFROM evil",
+        "FROM python:3\r\nFROM evil\r\n",
+        'COPY --from="evil" / /',
+        "COPY --fr\\om=evil / /",
+        "COPY --from=ev\\\nil / /",
+        'RUN --mount=type=bind,"from=evil",target=/x true',
+        "COPY --from=later / /\nFROM python:3 AS later",
+        "// syntax=evil\nFROM python:3",
+        '{"syntax": "evil"}',
+    ],
+)
+def test_no_image_of_a_dockerfile_is_overlooked(text: str) -> None:
+    recipe = Recipe(base="python:3", dockerfile=text)
+    with pytest.raises(SpecError, match=r"agent\.allow\.images is python:3"):
+        Allow(images=("python:3",)).check(CONTAINER, Program(image="python:3", build=recipe), {})
+
+
+def test_what_is_pushed_and_what_is_mounted_are_images_too() -> None:
+    allow = Allow(images=("python:3",))
+    recipe = Recipe(base="python:3", dockerfile="FROM python:3", repository="ghcr.io/team/x")
+    with pytest.raises(SpecError, match=r"does not allow 'ghcr.io/team/x'"):
+        allow.check(CONTAINER, Program(image="python:3", build=recipe), {})
+    options = {"mount": "type=image,source=private/image,target=/x"}
+    with pytest.raises(SpecError, match="does not allow 'private/image'"):
+        allow.check(CONTAINER, Program(image="python:3", options=options), {})
+    check(options)
+
+
+def test_the_agents_pip_settings_are_its_own() -> None:
+    recipe = Recipe(base="python:3", dockerfile="FROM python:3", inherit_pip_config=True)
+    with pytest.raises(
+        SpecError, match=r"'build\.inherit_pip_config': its rule agent\.allow\.host"
+    ):
+        SAFE.check(CONTAINER, Program(image="python:3", build=recipe), {})
+
+
+class TestSources:
+    def spec(self, **data: Any) -> LaunchSpec:
+        return LaunchSpec.from_dict({"uri": "https://git.example/x", **data})
+
+    @pytest.mark.parametrize("field", [{"secrets": ["AWS_KEY"]}, {"git": {"token": "AWS_KEY"}}])
+    def test_secrets_are_allowed_by_name(self, field: dict[str, Any]) -> None:
+        spec = self.spec(**field)
+        for allow in (SAFE, Allow(secrets=("HF_*", "aws_key", "AWS"))):
+            with pytest.raises(SpecError, match=r"'AWS_KEY': its rule agent\.allow\.secrets"):
+                allow.check_source(spec)
+        Allow(secrets=("HF_*", "AWS_*")).check_source(spec)
+
+    def test_what_every_program_gets_may_be_named(self) -> None:
+        SAFE.check_source(self.spec(secrets=["WANDB_API_KEY"]))
+
+    @pytest.mark.parametrize(
+        "uri", ["/srv/private", "file:///srv/private", "~/private", "FILE:///x"]
+    )
+    def test_repositories_of_the_agents_machine_are_its_own(self, uri: str) -> None:
+        with pytest.raises(SpecError, match=r"its rule agent\.allow\.host is false"):
+            SAFE.check_source(self.spec(uri=uri))
+        Allow(host=True).check_source(self.spec(uri=uri))
+        made = {"version": "a" * 40, "snapshot": f"{'a' * 40}/{'0' * 64}"}
+        SAFE.check_source(self.spec(uri=uri, git=made))
+        with pytest.raises(SpecError):
+            SAFE.check_source(self.spec(uri=uri, git={**made, "version": "b" * 40}))
+
+
 def test_resources_are_allowed_by_name() -> None:
     only = Allow(resources=(CONTAINER,))
     check({}, only)
-    with pytest.raises(SpecError, match="does not allow 'local-process'"):
-        only.check("local-process", Program(command=("true",)), {})
-    SAFE.check("local-process", Program(command=("true",)), {})
+    for strict in (only, SAFE):
+        with pytest.raises(SpecError, match="does not allow 'local-process'"):
+            strict.check("local-process", Program(command=("true",)), {})
+    Allow(resources=("local-*",)).check("local-process", Program(command=("true",)), {})
 
 
 OPTIONS = st.lists(st.sampled_from([*HARMLESS, *(options for _, options in RULES)]), max_size=4)
@@ -257,7 +344,7 @@ def test_exactly_what_goes_beyond_the_queue_is_refused(
         whole: dict[str, Any] = {}
         for part in parts:
             whole |= {
-                "network" if k == "net" else "volume" if k == "v" else k: v for k, v in part.items()
+                {"net": "network", "v": "volume", "e": "env"}.get(k, k): v for k, v in part.items()
             }
         return whole
 
@@ -279,6 +366,15 @@ class TestSettings:
 
     def test_the_default_is_safe(self) -> None:
         assert read_allow() == Allow()
+
+    def test_where_all_items_are_ones_own_they_may_have_its_secrets(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert read_allow(private=True) == Allow(resources=("*",), secrets=("*",))
+        monkeypatch.setenv("JUPYTER_LAUNCH_AGENT_ALLOW_SECRETS", "HF_*, WANDB_*")
+        assert read_allow(private=True).secrets == ("HF_*", "WANDB_*")
+        monkeypatch.setenv("JUPYTER_LAUNCH_AGENT_ALLOW_SECRETS", "none")
+        assert read_allow(private=True).secrets == ()
 
     def test_they_are_read_from_jupyters_configuration(self) -> None:
         allow = {"images": ["ghcr.io/team/*", "python:3*"], "volumes": [], "network_host": True}
