@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
@@ -206,6 +207,10 @@ class LaunchSpec(Part):
 
     def to_json(self) -> str:
         """Give the JSON form as text; `from_json` makes an equal spec of it."""
+        return self._json
+
+    @cached_property
+    def _json(self) -> str:
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def evolve(self, **changes: Any) -> LaunchSpec:

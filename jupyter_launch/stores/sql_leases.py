@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..owner import host_of, known_dead
 from ..runs import Queue, Room, Run
@@ -23,18 +24,25 @@ class LeaseVerbs(SQLStore):
         self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
     ) -> Run | None:
         free, whole = offer or Offer(BOUNDLESS, BOUNDLESS)
-        asked = json.dumps(sorted(names))
-        limits = {f"free_{name}": value for name, value in free._asdict().items()}
+        values: dict[str, Any] = {"names": None, "owner": owner, "lease_s": LEASE_S}
+        values |= whole._asdict()
+        values |= {f"free_{name}": value for name, value in free._asdict().items()}
         for queue in queues:
-            values = {"queue": str(queue), "names": asked, **whole._asdict()}
-            while found := self._db.row("next_pending", **values):
+            values |= {"queue": str(queue)}
+            row = self._db.row("lease", **values | {"names": None})
+            # Only if there is none so easily is it looked for what stands in the way.
+            while row is None:
+                values["names"] = values["names"] or json.dumps(sorted(names))
+                found = self._db.row("next_pending", **values)
+                if found is None:
+                    break
                 if not Room(found["cpus"], found["memory"], found["gpus"]).within(free):
                     return None
                 # It is looked for once more as it is taken: somebody else may be faster.
-                row = self._db.row("lease", owner=owner, lease_s=LEASE_S, **limits, **values)
-                if row:
-                    self._ring(row["id"], ANY_RUN)
-                    return self._run(row)
+                row = self._db.row("lease", **values)
+            if row:
+                self._ring(row["id"], ANY_RUN)
+                return self._run(row)
         return None
 
     def renew(self, owner: str) -> list[Run]:

@@ -293,7 +293,10 @@ def test_an_upgraded_store_is_made_as_a_new_one(old_path: Path, path: Path) -> N
     def shape(path: Path) -> tuple[object, ...]:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             columns = connection.execute("SELECT name, type FROM pragma_table_info('runs')")
-            others = "SELECT name, sql FROM sqlite_schema WHERE name <> 'runs' ORDER BY name"
+            others = (
+                "SELECT name, sql FROM sqlite_schema"
+                " WHERE name NOT IN ('runs', 'sqlite_sequence') ORDER BY name"
+            )
             version = connection.execute("PRAGMA user_version").fetchone()
             return version, columns.fetchall(), connection.execute(others).fetchall()
 

@@ -1,18 +1,6 @@
 -- Statements of every SQL store. Times are Unix seconds; queues are written entity/name.
 -- launch_now() is the wall clock, launch_tick() the clock of leases, which never jumps.
 
--- name: insert_run
-INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
-                  resource, owner, lease_until, parent, cpus, memory, gpus, wait_until)
-SELECT :id, :spec_json, :state, launch_now(), :entity, :project, :name, :queue,
-       CASE WHEN EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND NOT prioritize) THEN 2
-            ELSE :priority END,
-       :secrets, :resource, :owner, launch_tick() + :lease_s, :parent, :cpus, :memory, :gpus,
-       launch_tick() + :wait_s
-WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'draining')
-ON CONFLICT (id) DO NOTHING
-RETURNING created, priority;
-
 -- name: renew
 UPDATE runs SET lease_until = launch_tick() + :lease_s WHERE owner = :owner RETURNING *;
 

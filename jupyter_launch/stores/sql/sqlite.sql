@@ -1,11 +1,12 @@
 -- The schema and the statements of the embedded store alone.
 
--- A new file takes the same way as an old one: the first schema, then each upgrade.
+-- A new file takes the same way as an old one: the first schema, then each upgrade. In the oldest
+-- ones, runs.seq is AUTOINCREMENT, which cost each submit one more page and nobody relied on.
 
 -- name: schema
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE runs (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     spec_json TEXT NOT NULL,
     state TEXT NOT NULL,
@@ -89,6 +90,7 @@ ALTER TABLE runs ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN ready REAL NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN wait_until REAL;
+ALTER TABLE runs ADD COLUMN spare BLOB;
 CREATE INDEX runs_expiring ON runs (wait_until) WHERE wait_until IS NOT NULL AND state = 'pending';
 ALTER TABLE queues ADD COLUMN state TEXT NOT NULL DEFAULT 'running';
 ALTER TABLE queues ADD COLUMN prioritize BOOLEAN NOT NULL DEFAULT TRUE;
@@ -99,6 +101,21 @@ ALTER TABLE agents ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE agents ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE agents ADD COLUMN asked TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 4;
+
+-- A waiting item keeps room in its row for what a claim adds to it. Otherwise rows that stand close
+-- together must be moved to other pages: a claim writes twice as many.
+
+-- name: insert_run
+INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
+                  resource, owner, lease_until, parent, cpus, memory, gpus, wait_until, spare)
+SELECT :id, :spec_json, :state, launch_now(), :entity, :project, :name, :queue,
+       CASE WHEN EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND NOT prioritize) THEN 2
+            ELSE :priority END,
+       :secrets, :resource, :owner, launch_tick() + :lease_s, :parent, :cpus, :memory, :gpus,
+       launch_tick() + :wait_s, CASE WHEN :owner IS NULL THEN zeroblob(80) END
+WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'draining')
+ON CONFLICT (id) DO NOTHING
+RETURNING created, priority;
 
 -- name: next_pending
 SELECT id, cpus, memory, gpus FROM runs
@@ -113,22 +130,25 @@ WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
       SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
 ORDER BY priority, seq LIMIT 1;
 
+-- Without names, it takes only a run that asks for none: most do not.
+
 -- name: lease
 UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
-    reason = ''
-WHERE id = (SELECT id FROM (
-    SELECT id, cpus, memory, gpus FROM runs
+    reason = '', spare = NULL
+WHERE seq = (SELECT seq FROM (
+    SELECT seq, cpus, memory, gpus, secrets FROM runs
     WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
       AND (wait_until IS NULL OR wait_until >= launch_tick())
       AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
-      AND (secrets = '[]' OR NOT EXISTS (
+      AND (secrets = '[]' OR :names IS NULL OR NOT EXISTS (
         SELECT 1 FROM json_each(runs.secrets) AS asked
         WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
       AND EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'paused' AND (
         max_running IS NULL OR max_running > (
           SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
     ORDER BY priority, seq LIMIT 1
-) WHERE cpus <= :free_cpus AND memory <= :free_memory AND gpus <= :free_gpus)
+) WHERE cpus <= :free_cpus AND memory <= :free_memory AND gpus <= :free_gpus
+    AND (secrets = '[]' OR :names IS NOT NULL))
 RETURNING *;
 
 -- Each connection has this, so that a claim is one statement, and nobody waits for one who claims.
