@@ -65,6 +65,7 @@ class Warm:
         )
         if not self._free.wait(PATIENCE_S):
             raise TimeoutError(f"Run {spec.run_id} does not end.")
+        self.store.wait(str(spec.run_id), lambda run: not run.handle, PATIENCE_S)
         return seconds
 
 

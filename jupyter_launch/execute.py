@@ -21,7 +21,6 @@ from .errors import (
 from .following import follow
 from .job_making import job_of
 from .lease import ON_REQUEST, Claim
-from .leftovers import clear
 from .owner import host_of
 from .placing import place, python_of
 from .policy import Allow
@@ -49,6 +48,8 @@ def execute(store: Store, run: Run, owner: str, claim: Claim, allow: Allow | Non
 
     Notes
     -----
+    What an ended run left at its backend is for the caller to clear away.
+
     If the store cannot be written, or another process has taken over, this simply returns: the run
     is as the store last knew it, and the lease decides who goes on.
     """
@@ -71,7 +72,6 @@ def execute(store: Store, run: Run, owner: str, claim: Claim, allow: Allow | Non
         with contextlib.suppress(StoreError):
             store.move(run.id, owner, State.CRASHED, Change(reason))
         raise
-    clear(store, run.id, host_of(owner))
 
 
 class _Execution:

@@ -19,7 +19,7 @@ from .errors import SpecError, StoreError
 from .execute import execute
 from .handle import RunHandle
 from .lease import Keeper
-from .leftovers import clear_leftovers
+from .leftovers import clear, clear_leftovers
 from .owner import host_of, known_dead
 from .policy import Allow
 from .resolve import queue_of, resolve, with_template
@@ -63,7 +63,7 @@ class Launcher:
         self._asked_for_agent: dict[Queue, float] = {}
         self._agents: dict[Queue, tuple[subprocess.Popen[bytes], frozenset[str]]] = {}
         self._closed = threading.Event()
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads: set[_Executing] = set()
         self._rooms: dict[str, Room] = {}
         self.keeper.start()
 
@@ -140,11 +140,11 @@ class Launcher:
     def close(self) -> None:
         """Stop the threads. Runs go on; whoever looks next takes them over."""
         self._closed.set()
-        for run_id, thread in list(self._threads.items()):
+        for thread in list(self._threads):
             # What has ended is cleared away to the end, and what was built gets its agent: nobody
             # might look at it for long.
             with contextlib.suppress(StoreError):
-                state = self.store.get(run_id).state
+                state = self.store.get(thread.run_id).state
                 if state.terminal or state is State.PENDING:
                     thread.join(CLEAR_S)
         self.keeper.close()
@@ -172,13 +172,17 @@ class Launcher:
                 with contextlib.suppress(StoreError):
                     self._after(run)
             finally:
-                self._threads.pop(run.id, None)  # before somebody can take the run again
                 self._rooms.pop(run.id, None)
                 self.keeper.release(run.id)
                 self.on_free()
+                # Nobody waits for it: the next run is on its way already.
+                with contextlib.suppress(StoreError):
+                    clear(self.store, run.id, host_of(self.keeper.owner))
+                self._threads.discard(thread)
 
-        self._threads[run.id] = threading.Thread(target=body, name=f"launch-{run.id}", daemon=True)
-        self._threads[run.id].start()
+        thread = _Executing(run.id, body)
+        self._threads.add(thread)
+        thread.start()
 
     def _after(self, run: Run) -> None:
         """See to what went back to its queue: for a retry, built, or because a backend is away."""
@@ -203,6 +207,14 @@ class Launcher:
         if not served and (secrets or asked > AGENT_IDLE_S / 2):
             self._asked_for_agent[queue] = time.monotonic()
             self._agents[queue] = start_agent(self.store, queue), frozenset(os.environ)
+
+
+class _Executing(threading.Thread):
+    """Executes a run, and then clears away what it left."""
+
+    def __init__(self, run_id: str, body: Callable[[], None]) -> None:
+        super().__init__(target=body, name=f"launch-{run_id}", daemon=True)
+        self.run_id = run_id
 
 
 _launchers: dict[str, Launcher] = {}

@@ -29,7 +29,9 @@ _PROBLEMS = {
 }
 
 
-def outputs(engine: Engine, name: str, paths: Sequence[str]) -> Iterator[Output]:
+def outputs(
+    engine: Engine, name: str, info: dict[str, Any] | None, paths: Sequence[str]
+) -> Iterator[Output]:
     """Find what a container that has ended left behind.
 
     Parameters
@@ -38,14 +40,17 @@ def outputs(engine: Engine, name: str, paths: Sequence[str]) -> Iterator[Output]
         Where it is.
     name : str
         The container.
+    info : dict, optional
+        The engine's inspection of it, if that is known.
     paths : sequence of str
         Files and folders in its working folder that are outputs, besides all in `OUTPUTS`.
     """
     with translated(engine.address):
         try:
-            workdir = engine.inspect_container(name)["Config"]["WorkingDir"] or "/"
+            info = info or engine.inspect_container(name)
         except NotFound:
             return
+        workdir = info["Config"]["WorkingDir"] or "/"
         if _touched(engine, name):
             yield from _archived(engine, name, OUTPUTS, "")
         for path in paths:

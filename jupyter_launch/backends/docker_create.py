@@ -24,6 +24,10 @@ RUN_LABEL, STORE_LABEL = "jupyter_launch.run", "jupyter_launch.store"
 WORKDIR = "/work"
 """Where files go if neither the options nor the image name a working directory."""
 
+MOST_FOUND = 1000
+_FOUND: dict[tuple[str, ...], None] = {}
+"""What was found in images already: each look has the engine mount all files of a container."""
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The engine's own, for an image that sets none."""
 
@@ -112,7 +116,7 @@ def start(engine: Engine, name: str, program: Program, body: Body, image: Body) 
             if program.workdir:
                 folder = folder.removesuffix(program.workdir)
             _put(engine, name, folder, program.archive)
-        _check_program(engine, name, body, image)
+        _check_program(engine, name, program, body, image)
         # Listening begins before the start: nothing the program prints can be missed.
         live = engine.blocks("POST", f"/containers/{name}/attach", stream=1, stdout=1, stderr=1)
         try:
@@ -160,7 +164,7 @@ def names(archive: bytes | None) -> list[str]:
         return tar.getnames()
 
 
-def _check_program(engine: Engine, name: str, body: Body, image: Body) -> None:
+def _check_program(engine: Engine, name: str, asked: Program, body: Body, image: Body) -> None:
     """See that there is such a program: the init would start in any case, and end with 127."""
     own_cmd: list[str] = [] if "Entrypoint" in body else image.get("Cmd", [])
     entry: list[str] = body.get("Entrypoint") or image.get("Entrypoint") or []
@@ -173,13 +177,34 @@ def _check_program(engine: Engine, name: str, body: Body, image: Body) -> None:
         )
     variables = values.pairs([*image.get("Env", []), *body["Env"]])
     folders = variables.get("PATH", PATH).split(":")
-    places = [_workdir(body, image)] if "/" in program else folders
-    if not any(engine.has_file(name, posixpath.join(place, program)) for place in places):
-        where = "" if "/" in program else f" (PATH is {':'.join(folders)})"
-        raise StartFailed(
-            f"The program {program!r} was not found in image {body['Image']!r}{where}.",
-            hint="Name another one with entry_point (-E), or another image (-d).",
-        )
+    workdir = _workdir(body, image)
+    places = [workdir] if "/" in program else folders
+    known = image.get("Id", ""), program, *places
+    if known in _FOUND:
+        return
+    if any(engine.has_file(name, posixpath.join(place, program)) for place in places):
+        if image.get("Id") and not _covered(asked, body, [workdir, *places]):
+            _FOUND[known] = None
+            if len(_FOUND) > MOST_FOUND:
+                _FOUND.pop(next(iter(_FOUND)), None)
+        return
+    where = "" if "/" in program else f" (PATH is {':'.join(folders)})"
+    raise StartFailed(
+        f"The program {program!r} was not found in image {body['Image']!r}{where}.",
+        hint="Name another one with entry_point (-E), or another image (-d).",
+    )
+
+
+def _covered(asked: Program, body: Body, places: list[str]) -> bool:
+    """Say whether a container may have other files than its image at the places behind the first.
+
+    The first is where the program's files go to.
+    """
+    mounted = ("Binds", "Mounts", "Tmpfs", "VolumesFrom")
+    if "Volumes" in body or any(body["HostConfig"].get(name) for name in mounted):
+        return True
+    root = f"{places[0].rstrip('/')}/"
+    return bool(asked.archive) and any(f"{place}/".startswith(root) for place in places[1:])
 
 
 def _workdir(body: Body, image: Body) -> str:

@@ -41,6 +41,9 @@ from .docker_outcome import outcome
 from .docker_pull import HINT, provide
 from .docker_stats import container_usage
 
+OURS = "jupyter-launch-"
+"""How the names of all runs' containers begin."""
+
 SETTLE_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Pauses between looks at a container whose output has ended, until it counts as running on."""
 
@@ -53,6 +56,8 @@ class LocalContainer(Backend):
     def __init__(self) -> None:
         self._live: dict[str, Blocks] = {}
         self._interrupted: set[str] = set()
+        self._ended: dict[str, dict[str, Any]] = {}
+        """The last inspection of containers that have ended: it does not change any more."""
 
     def available(self) -> str | None:
         """Say why nothing can be started here; ``None`` if it can."""
@@ -101,7 +106,7 @@ class LocalContainer(Backend):
 
     def handle(self, run: Run) -> str:
         """Name the engine and the container."""
-        return f"{address()}#jupyter-launch-{run.unique_name}"
+        return f"{address()}#{OURS}{run.unique_name}"
 
     def start(self, program: Program, run: Run, environment: Mapping[str, str]) -> None:
         """Create the container, put the files in, listen, start it."""
@@ -165,7 +170,7 @@ class LocalContainer(Backend):
         """Give the exit code, and why, once the program has ended."""
         self._hang_up(handle)
         while True:
-            info, _ = self._look(handle)
+            info = self._ended.get(handle) or self._look(handle)[0]
             if info is None:
                 return Result(None, "the container was removed by somebody else")
             if not info["State"]["Running"]:
@@ -183,7 +188,7 @@ class LocalContainer(Backend):
 
     def outputs(self, handle: str, paths: Sequence[str]) -> Iterator[Output]:
         """Read them from the engine's archive, whether the container runs or not."""
-        return outputs(*_open(handle), paths)
+        return outputs(*_open(handle), self._ended.get(handle), paths)
 
     def stop(self, handle: str, grace_s: float) -> None:
         """Send the stop signal, and kill after the grace, in whole seconds as the engine counts."""
@@ -201,6 +206,7 @@ class LocalContainer(Backend):
     def remove(self, handle: str) -> None:
         """Remove the container and its anonymous volumes."""
         self._interrupted.discard(handle)
+        self._ended.pop(handle, None)
         self._hang_up(handle)
         engine, name = _open(handle)
         with translated(engine.address), contextlib.suppress(NotFound):
@@ -211,6 +217,8 @@ class LocalContainer(Backend):
         info, away = patiently(partial(_inspect, handle))
         if away:
             self._interrupted.add(handle)
+        if info and not info["State"]["Running"] and was_started(info):
+            self._ended[handle] = info
         return info, away
 
     def _has_ended(self, handle: str, *, wait: bool) -> tuple[bool, bool]:
@@ -245,12 +253,15 @@ def _image(program: Program) -> str:
 
 
 def _inspect_image(engine: Engine, image: str) -> dict[str, Any]:
-    config = engine.image(image)["Config"]
-    return {name: value for name, value in config.items() if value}
+    info = engine.image(image)
+    config = {name: value for name, value in info["Config"].items() if value}
+    return {**config, "Id": f"{engine.address} {info['Id']}"}
 
 
 def _open(handle: str) -> tuple[Engine, str]:
     where, _, name = handle.rpartition("#")
+    if not name.startswith(OURS):  # a store may be written by others
+        raise BackendError(f"{handle!r} is no container of a run.")
     return connect(where), name
 
 
