@@ -107,6 +107,13 @@ def download(artifacts: Artifacts, dest: str | Path, names: Iterable[str] | None
     """
     chosen = [artifacts[name] for name in (artifacts if names is None else names)]
     folder = Path(dest).expanduser()
+    for artifact in chosen:
+        if artifact.name.startswith("/") or ".." in artifact.name.split("/"):
+            # No agent of ours names one so; but who shares a database may write anything to it.
+            raise StoreError(
+                f"The artifact {artifact.name[:200]!r} would not be written below {folder}.",
+                hint="Nothing was copied. Name those you want.",
+            )
     try:
         return [_copied(artifact, folder / artifact.name) for artifact in chosen]
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -106,6 +107,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._sweeping = threading.Lock()
         self._closed = False
+        self._renewed, self._patient_until = time.monotonic(), 0.0
         self._listener = store.listen(self.owner)
         self._thread = threading.Thread(target=self._run, name="launch-lease", daemon=True)
 
@@ -144,7 +146,13 @@ class Keeper:
             claim.stop()
 
     def sweep(self) -> None:
-        """Take over what dead owners left: all of it is held when this returns."""
+        """Take over what dead owners left: all of it is held when this returns.
+
+        Where this process itself could not renew for longer than a lease, others could not either:
+        they are given the time to, before they count as dead.
+        """
+        if time.monotonic() < self._patient_until:
+            return
         with self._sweeping:
             for run in self._store.sweep(self.owner):
                 self._take(run, True)
@@ -170,6 +178,10 @@ class Keeper:
         with self._lock:
             claims = dict(self._claims)
         held = self._store.renew(self.owner)
+        now = time.monotonic()
+        if now - self._renewed > LEASE_S:
+            self._patient_until = now + LEASE_S
+        self._renewed = now
         for run_id in claims.keys() - {run.id for run in held}:
             if not claims[run_id].lost:
                 claims[run_id].lost = True

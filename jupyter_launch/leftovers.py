@@ -40,5 +40,6 @@ def clear_strays(store: Store) -> None:
             for run_id, handle in list(backend.strays(store.id)):
                 run = store.find(run_id)
                 if run and run.attempt and not handle.endswith(run.unique_name):
-                    backend.stop(handle, 0)
-                    backend.remove(handle)
+                    with contextlib.suppress(BackendError):  # one that stays keeps no other
+                        backend.stop(handle, 0)
+                        backend.remove(handle)

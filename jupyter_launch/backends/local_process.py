@@ -122,7 +122,8 @@ class LocalProcess(Backend):
             shutil.rmtree(made, ignore_errors=True)
 
     def find(self, handle: str) -> bool:
-        return Path(handle).is_dir()
+        # A store may be written by others: what is no run's folder is not looked into.
+        return FOLDER.fullmatch(Path(handle).name) is not None and Path(handle).is_dir()
 
     def strays(self, store_id: str) -> list[tuple[str, str]]:
         name = re.compile(rf"(?P<run>.+)-{re.escape(store_id[:8])}(-[0-9]+)?")
@@ -160,6 +161,8 @@ class LocalProcess(Backend):
         return outputs(folder.path / OUTPUTS, folder.workdir(), paths)
 
     def stop(self, handle: str, grace_s: float) -> None:
+        if not self.find(handle):
+            return
         folder = ProcessFolder(Path(handle))
         if folder.tell(f"stop {grace_s}\n") and not folder.await_end(grace_s + KILL_S):
             raise BackendError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import threading
 import time
@@ -91,9 +92,13 @@ def _obey_signals(serving: Serving) -> None:
         if said == _STEPS[-1]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _say(said)
-        # Not here: the main thread may hold what this would wait for.
-        threading.Thread(target=step, daemon=True).start()
+
+        def act() -> None:
+            _say(said)
+            step()
+
+        # Not here: the main thread may be in the middle of what this would wait for.
+        threading.Thread(target=act, daemon=True).start()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
@@ -172,4 +177,5 @@ def _launcher(arguments: argparse.Namespace) -> Launcher:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    with contextlib.suppress(OSError):  # who listened is gone, or the disk is full: work goes on
+        print(line, flush=True)
