@@ -44,9 +44,6 @@ from .docker_stats import container_usage
 OURS = "jupyter-launch-"
 """How the names of all runs' containers begin."""
 
-OURS = "jupyter-launch-"
-"""How the names of all runs' containers begin."""
-
 SETTLE_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Pauses between looks at a container whose output has ended, until it counts as running on."""
 
