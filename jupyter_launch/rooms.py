@@ -50,21 +50,27 @@ def _of_container(options: Mapping[str, Any]) -> Room:
         host = container_options(options).body.get("HostConfig", {})
     except SpecError:  # whoever executes it says what is wrong
         return NO_ROOM
-    cpus, memory = host.get("NanoCpus", 0) / 10**9, host.get("Memory", 0)
-    return Room(max(0.0, cpus), max(0, memory), _gpus(host.get("DeviceRequests", [])))
+    gpus = _gpus(host.get("DeviceRequests", []))
+    return _bounded(host.get("NanoCpus", 0), host.get("Memory", 0), gpus)
 
 
 def _of_others(options: Mapping[str, Any]) -> Room:
-    def read(name: str, reader: Callable[[Any], Any], nothing: Any) -> Any:
+    def read(name: str, reader: Callable[[Any], int]) -> int:
         with contextlib.suppress(ValueError):
-            return max(nothing, reader(options[name])) if name in options else nothing
-        return nothing
+            return reader(options[name]) if name in options else 0
+        return 0
 
-    return Room(
-        read("cpus", lambda value: docker_values.nano(value) / 10**9, 0.0),
-        read("memory", docker_values.size, 0),
-        read("gpus", lambda value: _gpus(docker_parts.gpus(value)), 0),
+    return _bounded(
+        read("cpus", docker_values.nano),
+        read("memory", docker_values.size),
+        read("gpus", lambda value: _gpus(docker_parts.gpus(value))),
     )
+
+
+def _bounded(nano_cpus: int, memory: int, gpus: int) -> Room:
+    """Give room that every store can record: no machine has more, and none less than nothing."""
+    nano_cpus = max(0, min(nano_cpus, 10**18))
+    return Room(nano_cpus / 10**9, max(0, min(memory, 2**63 - 1)), max(0, min(gpus, 2**31 - 1)))
 
 
 def _gpus(requests: list[dict[str, Any]]) -> int:

@@ -113,6 +113,10 @@ class Registry(Part):
     type: str | None = None
 
 
+LONGEST_PAUSE_S = 1e7
+"""How long may be waited before another attempt, in seconds: 115 days."""
+
+
 class Retry(Part):
     """What is done when a program ends otherwise than well. Without it, the queue's policy counts.
 
@@ -127,8 +131,8 @@ class Retry(Part):
     on: Annotated[tuple[str, ...], opt("--retry-on", metavar="OUTCOME", read="list")] = Field(
         ("crashed", "preempted"), description="after what: crashed, preempted, failed, exit codes"
     )
-    backoff_s: float = Field(10.0, ge=0, allow_inf_nan=False)
-    max_backoff_s: float = Field(600.0, ge=0, allow_inf_nan=False)
+    backoff_s: float = Field(10.0, ge=0, le=LONGEST_PAUSE_S)
+    max_backoff_s: float = Field(600.0, ge=0, le=LONGEST_PAUSE_S)
 
     @field_validator("max_retries", mode="before")
     @classmethod

@@ -7,11 +7,12 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from jupyter_launch.retries import Outcome, attempts, backoff, pause, policy_of, told
 from jupyter_launch.runs import Event, Queue, QueueRecord, Run
 from jupyter_launch.spec import LaunchSpec
-from jupyter_launch.spec_parts import Retry
+from jupyter_launch.spec_parts import LONGEST_PAUSE_S, Retry
 from jupyter_launch.states import State
 
 BAD = (State.CRASHED, State.PREEMPTED, State.FAILED)
@@ -20,8 +21,8 @@ POLICIES = st.builds(
     Retry,
     max_retries=st.none() | st.integers(0, 100),
     on=st.lists(WORDS, max_size=5).map(tuple),
-    backoff_s=st.floats(0, 1e308),
-    max_backoff_s=st.floats(0, 1e308),
+    backoff_s=st.floats(0, LONGEST_PAUSE_S),
+    max_backoff_s=st.floats(0, LONGEST_PAUSE_S),
 )
 OUTCOMES = st.builds(Outcome, st.sampled_from(State), st.none() | st.integers(0, 300))
 SPEC = {"docker": {"docker_image": "tiny"}}
@@ -143,3 +144,10 @@ def test_attempts_are_told_apart() -> None:
     assert first == (1, 103.0, 105.0, "attempt 1 of 2 crashed (gone; for good)")
     assert second == (2, 107.0, 108.0, "failed: why")
     assert len(attempts(run.evolve(attempt=0), events[:3])) == 1
+
+
+@pytest.mark.parametrize("field", ["backoff_s", "max_backoff_s"])
+@pytest.mark.parametrize("value", [1e308, float("inf"), float("nan"), 1.1e7, -1])
+def test_no_pause_is_longer_than_a_clock_can_tell(field: str, value: float) -> None:
+    with pytest.raises(ValidationError):
+        Retry.model_validate({"max_retries": 1, field: value})

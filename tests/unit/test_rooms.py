@@ -13,6 +13,7 @@ from jupyter_launch import rooms
 from jupyter_launch.rooms import asked_room, left, machine_room
 from jupyter_launch.runs import NO_ROOM, Queue, QueueRecord, Room
 from jupyter_launch.spec import LaunchSpec
+from jupyter_launch.stores.base import Store
 
 QUEUE = Queue("me", "q")
 GIB = 2**30
@@ -29,6 +30,15 @@ def asked(
     spec = {"docker": {"docker_image": "tiny"}, "resource": resource, **more}
     spec["resource_args"] = {name: options}
     return asked_room(LaunchSpec.from_dict(spec), QueueRecord(QUEUE, config=config or {}))
+
+
+@pytest.mark.parametrize("resource", ["local-container", "local-process"])
+def test_however_much_is_asked_for_it_can_be_recorded(resource: str, store: Store) -> None:
+    huge = {"cpus": "1e400", "memory": "99999999999999999999g", "gpus": 10**30}
+    room = asked(huge, resource)
+    run = store.submit(LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}}), room=room)
+    assert store.get(run.id).room == room
+    assert not room.within(machine_room())
 
 
 @pytest.mark.parametrize("resource", [None, "local-container", "local", "auto", "local-process"])
