@@ -19,6 +19,9 @@ from .submit import Launcher
 TRY_AGAIN_S = 5.0
 """How long the agent waits for a store that does not answer, in seconds."""
 
+MOST_JOBS = 10_000
+"""How many runs one agent has at once at most: each has threads of its own."""
+
 TIDY_S = 60.0
 """How often it clears away what runs of its machine left behind, in seconds."""
 
@@ -59,8 +62,10 @@ class Serving:
         room: Room | None = None,
         idle_s: float | None = None,
     ) -> None:
-        if max_jobs < 1:
-            raise SpecError(f"max_jobs must be at least 1, not {max_jobs}.", field="max_jobs")
+        if not 1 <= max_jobs <= MOST_JOBS:
+            raise SpecError(
+                f"max_jobs must be from 1 to {MOST_JOBS:,}, not {max_jobs}.", field="max_jobs"
+            )
         now, room = time.time(), machine_room() if room is None else room
         owner = launcher.keeper.owner
         self.record = Agent(new_id(), owner, tuple(queues), max_jobs, now, now, RUNNING, room=room)

@@ -24,6 +24,9 @@ from .record import elapsed
 
 Verb = Callable[[argparse.Namespace], int]
 
+MOST = 2**31 - 1
+"""How much of something can be recorded."""
+
 _STEPS = (
     "taking no more runs; a second signal stops the ones here",
     "stopping the runs here; a third signal leaves them to the next agent",
@@ -109,13 +112,13 @@ def _room(arguments: argparse.Namespace) -> Room:
     room = machine_room()
     for name in ("cpus", "gpus"):
         given = getattr(arguments, name)
-        if given is not None and not 0 <= given < float("inf"):
-            raise SpecError(f"--{name} must be a number from 0 on, not {given}.", field=name)
+        if given is not None and not 0 <= given <= MOST:
+            raise SpecError(f"--{name} must be a number from 0 to {MOST}, not {given}.", field=name)
         room = room if given is None else room._replace(**{name: given})
     if arguments.memory is None:
         return room
     try:
-        return room._replace(memory=size(arguments.memory))
+        return room._replace(memory=min(size(arguments.memory), 2**63 - 1))
     except ValueError as error:
         text = f"--memory must be {error}, not {arguments.memory!r}."
         raise SpecError(text, field="memory") from error

@@ -339,9 +339,9 @@ class TestRoom:
         ("words", "message"),
         [
             (["--memory", "lots"], "--memory must be a size such as 512m or 2g, not 'lots'."),
-            (["--cpus", "-1"], "--cpus must be a number from 0 on, not -1.0."),
-            (["--cpus", "nan"], "--cpus must be a number from 0 on, not nan."),
-            (["--gpus", "-2"], "--gpus must be a number from 0 on, not -2."),
+            (["--cpus", "-1"], "--cpus must be a number from 0 to 2147483647, not -1.0."),
+            (["--cpus", "nan"], "--cpus must be a number from 0 to 2147483647, not nan."),
+            (["--gpus", "-2"], "--gpus must be a number from 0 to 2147483647, not -2."),
         ],
     )
     def test_a_wrong_offer_is_named(self, words: list[str], message: str) -> None:
