@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jupyter_launch.frontends.jobs import create_job
+from jupyter_launch.job import Job
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from tests.browser.card import PATIENCE_MS, Card
@@ -61,14 +62,25 @@ def test_panel_and_card_agree_in_two_pages(desk: Desk, store: Store) -> None:
     there.page.wait_for_function(
         "old => document.querySelector('.jl-panel [data-run]').dataset.run !== old", arg=run.id
     )
-    assert store.get(there.rows()[0]).parent == run.id
-    expect(here.row(store.get(there.rows()[0]))).to_be_visible()
+    newest = store.get(there.rows()[0])
+    assert newest.parent == run.id
+    here.row(newest).get_by_role("button", name="Stop").click()
+    expect(there.row(newest)).to_contain_text("stopped", timeout=PATIENCE_MS)
 
 
-def test_a_job_is_launched_from_its_tab(desk: Desk, store: Store, tmp_path: Path) -> None:
+@pytest.fixture
+def job(store: Store, tmp_path: Path) -> Iterator[Job]:
+    """Give a job that is there for as long as a test takes."""
     script = tmp_path / "train.py"
     script.write_text("print('from the job')\n")
-    create_job(store, "code", str(script), {"resource": "local-process"}, {"name": "training"})
+    resource = {"resource": "local-process"}
+    made = create_job(store, "code", str(script), resource, {"name": "training"})
+    yield made
+    store.delete_job(made)
+
+
+@pytest.mark.usefixtures("job")
+def test_a_job_is_launched_from_its_tab(desk: Desk) -> None:
     panel = Panel(desk.open("1 + 1"))
     panel.tab("Jobs")
     row = panel.root.locator(".jl-job", has_text="training")
@@ -143,7 +155,6 @@ def test_settings_hide_what_a_deployment_does_not_want(configured: Path, desk: D
 
 def test_the_browser_tells_of_an_end_if_it_may(configured: Path, desk: Desk, store: Store) -> None:
     configured.write_text(json.dumps({"browserNotifications": True, "notifications": False}))
-    desk.context.grant_permissions(["notifications"], origin=desk.server.url("").split("/lab")[0])
     page = desk.page()
     page.add_init_script(f"({HEARD})()")
     desk.notebook = "told.ipynb"
