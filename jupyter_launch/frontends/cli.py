@@ -140,7 +140,7 @@ def _show(handle: RunHandle, *, as_json: bool, wait: bool) -> int:
         _watch(handle, silently=as_json)
     elif handle.run.queue is None:
         _hand_over(handle)
-    elif handle.run.owner is not None:
+    elif handle.run.spec.build:
         text.build(handle, sys.stderr)
     if as_json:
         print(report.as_json(report.plain(handle.run)))
