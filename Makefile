@@ -25,6 +25,10 @@ lab:  ## open JupyterLab on the quickstart notebook; LAB_ARGS='--no-browser --po
 test: check  ## check and run every test, as root on Debian with a Docker Engine; ARGS='-k name'
 	@$(BIN)/python scripts/environment.py $(BIN)/pytest $(ARGS)
 
+.PHONY: soak
+soak: dev  ## let things go wrong on purpose for long, and print what came of it; ARGS='-k agents'
+	@JUPYTER_LAUNCH_TEST_SOAK=1 $(BIN)/python scripts/environment.py $(BIN)/pytest tests/faults $(ARGS)
+
 .PHONY: test-fast
 test-fast: dev  ## run the unit tests only, which need nothing but Python
 	@$(BIN)/pytest tests/unit $(ARGS)
@@ -38,7 +42,12 @@ check: dev  ## formatting, lint and types, of Python and TypeScript
 
 .PHONY: bench
 bench: dev  ## run the benchmarks, with the same engine; ARGS='...'
+	@scripts/install bench
 	@$(BIN)/python scripts/environment.py $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: screenshots
+screenshots: dev  ## take the pictures that the README shows anew
+	@$(BIN)/python -m scripts.screenshots
 
 .PHONY: environment
 environment: dev  ## bring up and list what the tests need: Docker Engine, images, browser

@@ -29,8 +29,11 @@ from jupyter_launch.docker_engine import address, connect
 from jupyter_launch.errors import LaunchError
 
 from . import (
+    agents,
+    completion,
     first_line,
     flood,
+    form,
     front_end,
     lines,
     load_ext,
@@ -39,8 +42,12 @@ from . import (
     opening,
     page,
     painted,
+    panel,
     queue,
+    queue_postgres,
+    queue_sqlite,
     rebuild,
+    relaunch,
     snapshot,
     steady,
     submits,
@@ -50,22 +57,49 @@ from .measure import Row
 BUILD = Path(__file__).resolve().parent.parent / "build"
 MEASURES: dict[str, Callable[[Path], list[Row]]] = {
     "load_ext": load_ext.rows,
+    "completion": completion.rows,
     "first_line": first_line.rows,
     "queue": queue.rows,
     "submits": submits.rows,
+    "queue_sqlite": queue_sqlite.rows,
+    "queue_postgres": queue_postgres.rows,
+    "agents": agents.rows,
     "snapshot": snapshot.rows,
     "rebuild": rebuild.rows,
+    "relaunch": relaunch.rows,
     "painted": painted.rows,
     "steady": steady.rows,
     "many_cards": many_cards.rows,
     "opening": opening.rows,
     "front_end": front_end.rows,
+    "form": form.rows,
+    "panel": panel.rows,
     "open_cards": open_cards.rows,
     "flood": flood.rows,
     "lines": lines.rows,  # last: its megabytes keep the disk busy for a while
 }
-NEED_ENGINE = {"first_line", "rebuild", "lines", "painted", "steady", "many_cards", "flood"}
-NEED_PAGE = {"painted", "steady", "many_cards", "opening", "front_end", "flood"}
+NEED_ENGINE = {
+    "agents",
+    "first_line",
+    "rebuild",
+    "relaunch",
+    "lines",
+    "painted",
+    "steady",
+    "many_cards",
+    "flood",
+}
+NEED_PAGE = {
+    "relaunch",
+    "painted",
+    "steady",
+    "many_cards",
+    "opening",
+    "form",
+    "front_end",
+    "panel",
+    "flood",
+}
 BROKEN = (
     LaunchError,
     OSError,

@@ -65,6 +65,9 @@ class Warm:
         )
         if not self._free.wait(PATIENCE_S):
             raise TimeoutError(f"Run {spec.run_id} does not end.")
+        deadline = time.monotonic() + PATIENCE_S
+        while self.store.get(str(spec.run_id)).handle and time.monotonic() < deadline:
+            time.sleep(0.005)  # the removal, which nobody waits for, is announced to nobody
         return seconds
 
 

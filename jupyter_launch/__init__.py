@@ -14,25 +14,28 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .errors import ExecutionError, LaunchError, RunStopped, SpecError, Unsupported
-    from .frontends.api import AbstractRun, Api, QueuedRun, SubmittedRun
+    from .frontends.api import Api
+    from .frontends.api_runs import AbstractRun, QueuedRun, SubmittedRun
+    from .frontends.form import launch_form
     from .frontends.launches import launch, launch_add
     from .handle import RunHandle
     from .spec import LaunchSpec
 
 _HOMES = {
-    "AbstractRun": "frontends.api",
+    "AbstractRun": "frontends.api_runs",
     "Api": "frontends.api",
     "ExecutionError": "errors",
     "LaunchError": "errors",
     "LaunchSpec": "spec",
-    "QueuedRun": "frontends.api",
+    "QueuedRun": "frontends.api_runs",
     "RunHandle": "handle",
     "RunStopped": "errors",
     "SpecError": "errors",
-    "SubmittedRun": "frontends.api",
+    "SubmittedRun": "frontends.api_runs",
     "Unsupported": "errors",
     "launch": "frontends.launches",
     "launch_add": "frontends.launches",
+    "launch_form": "frontends.form",
 }
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "__version__",
     "launch",
     "launch_add",
+    "launch_form",
     "load_ipython_extension",
     "unload_ipython_extension",
 ]

@@ -98,14 +98,14 @@ class Bell:
         self.close()
 
 
-def ring(root: Path, topic: str) -> None:
-    """Wake everybody who listens to `topic`."""
+def ring(root: Path, *topics: str) -> None:
+    """Wake everybody who listens to any of the topics."""
     try:
         names = os.listdir(root)  # noqa: PTH208
     except OSError:
         return
     for name in names:
-        if name.partition(".")[2] == topic:
+        if name.partition(".")[2] in topics:
             _send(root / name, b"!")
 
 

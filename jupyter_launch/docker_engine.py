@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -78,13 +80,19 @@ class Engine(docker.APIClient):
 
     def has_file(self, container: str, path: str) -> bool:
         """Say whether there is a file of that path in a container, running or not."""
-        try:
-            self._ask("HEAD", f"/containers/{container}/archive", params={"path": path})
-        except NotFound:
-            return False
-        return True
+        return self.file_stat(container, path) is not None
 
-    def blocks(self, method: str, path: str, **params: object) -> Blocks:
+    def file_stat(self, container: str, path: str) -> dict[str, Any] | None:
+        """Give what the engine tells of a file in a container: ``mtime`` and more."""
+        try:
+            asked = f"/containers/{container}/archive"
+            told = self._ask("HEAD", asked, params={"path": path}).headers
+        except NotFound:
+            return None
+        found: dict[str, Any] = json.loads(b64decode(told["X-Docker-Container-Path-Stat"]))
+        return found
+
+    def blocks(self, method: str, path: str, /, **params: object) -> Blocks:
         """Send a request whose answer comes for as long as something happens.
 
         Parameters
@@ -95,9 +103,10 @@ class Engine(docker.APIClient):
             The query.
         """
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"} if method == "POST" else {}
+        headers = {"Accept-Encoding": "identity", **upgrade}  # archives would come compressed
         timeout = (CONNECT_S, None)
         return Blocks(
-            self._ask(method, path, params=params, headers=upgrade, stream=True, timeout=timeout)
+            self._ask(method, path, params=params, headers=headers, stream=True, timeout=timeout)
         )
 
     def _ask(self, method: str, path: str, **how: Any) -> requests.Response:

@@ -35,6 +35,7 @@ def variables(run: Run, image: str | None) -> dict[str, str]:
     spec = run.spec
     found = {
         "PYTHONUNBUFFERED": "1",
+        "JUPYTER_LAUNCH_ATTEMPT": str(run.attempt),
         "WANDB_LAUNCH": "True",
         "WANDB_RUN_ID": run.id,
         "WANDB_PROJECT": run.project,

@@ -13,6 +13,7 @@
     │   ├── StoreUnavailable
     │   ├── RunNotFound
     │   ├── QueueNotFound
+    │   ├── ArtifactNotFound
     │   ├── IllegalTransition
     │   └── LeaseLost
     ├── SourceUnavailable      the code could not be fetched
@@ -102,6 +103,10 @@ class RunNotFound(StoreError):
 
 class QueueNotFound(StoreError):
     """There is no such queue."""
+
+
+class ArtifactNotFound(StoreError, KeyError):
+    """The run has no such artifact."""
 
 
 class IllegalTransition(StoreError):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import BuildFailed, ExecutionError, RunStopped
+from .retries import Attempt, attempts
 from .states import State
 from .terminal import fold, to_plain
+from .waiting import waiting_because
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .artifacts import Artifacts
     from .runs import Event, Run
     from .spec import LaunchSpec
     from .stores.base import Store
@@ -110,20 +115,13 @@ class RunHandle:
         """Give what happened to the run, from event number `after` + 1 on."""
         return self.store.events(self.id, after)
 
+    def attempts(self) -> list[Attempt]:
+        """Give the attempts at the run, oldest first: when, and how each ended."""
+        return attempts(self.run, self.events())
+
     def waiting_for(self) -> str:
         """Say why a run is not running yet, in a few words; empty once it runs."""
-        run = self.run
-        if run.state is State.PENDING:
-            if run.reason:
-                return run.reason.partition("\n")[0]
-            agents = sum(run.queue in agent.queues for agent in self.store.agents())
-            ahead = self.store.ahead(run)
-            place = f"{ahead} ahead in queue {run.queue}" if ahead else f"next in queue {run.queue}"
-            return place + ("" if agents else ", no agent yet")
-        if run.state in {State.LEASED, State.STARTING}:
-            said = [e.data["text"] for e in self.events() if e.kind == "progress"]
-            return said[-1] if said else "starting"
-        return ""
+        return waiting_because(self.store, self.run)
 
     def wait(
         self, timeout: float | None = None, *, until: Callable[[Run], bool] | None = None
@@ -210,6 +208,18 @@ class RunHandle:
         overrides = spec.overrides.model_dump(mode="json", exclude_defaults=True)
         overrides["run_config"] = {**spec.overrides.run_config, **(config or {})}
         return self.launcher.again(self.run, spec.evolve(overrides=overrides, run_id=None))
+
+    def artifacts(self) -> Artifacts:
+        """Give what the program left behind, by name: ``run.artifacts()["model.pkl"].read()``."""
+        from .artifacts import Artifacts  # noqa: PLC0415 - most handles only watch
+
+        return Artifacts(self.store, self.id)
+
+    def download(self, dest: str | Path, names: Iterable[str] | None = None) -> list[Path]:
+        """Copy artifacts into a folder: see `jupyter_launch.artifacts.download`."""
+        from .artifacts import download  # noqa: PLC0415 - as above
+
+        return download(self.artifacts(), dest, names)
 
     def __await__(self) -> Generator[Any, None, State]:
         return asyncio.to_thread(self.wait).__await__()

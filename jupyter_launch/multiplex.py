@@ -15,6 +15,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
+from .backends.base import STDERR, STDOUT
 from .errors import StoreError
 from .stores.base import Store
 
@@ -29,13 +30,17 @@ Piece = tuple[int, bytes]
 
 
 def unfinished_stream(store: Store, run_id: str) -> int:
-    """Say which stream's unfinished line a log ends in; 0 if its last line is finished."""
+    """Say which stream's unfinished line a log ends in; 0 if its last line is finished.
+
+    Lines that are not the program's own are as good as finished: nobody goes on with them.
+    """
     size = store.log_position(run_id).size
     if not size or store.read_log(run_id, size - 1, 1) == b"\n":
         return 0
     # No piece is empty, so that there are at most `size`.
     behind = bisect_left(range(size), 1, key=lambda n: not store.log_pieces(run_id, n, 1))
-    return store.log_pieces(run_id, behind - 1, 1)[0].stream
+    stream = store.log_pieces(run_id, behind - 1, 1)[0].stream
+    return stream if stream in (STDOUT, STDERR) else 0
 
 
 class LineMultiplexer:

@@ -17,7 +17,7 @@ def new_owner() -> str:
     same pid one after the other.
     """
     pid = os.getpid()
-    return ":".join([_host(), _boot(), str(pid), _birth(pid), secrets.token_hex(4)])
+    return ":".join([_host(), boot(), str(pid), _birth(pid), secrets.token_hex(4)])
 
 
 def known_dead(owner: str) -> bool:
@@ -26,10 +26,15 @@ def known_dead(owner: str) -> bool:
     False also means "cannot be told from here": it lives on another machine or in another
     process namespace. Then only its lease tells.
     """
-    host, boot, pid, birth, _ = owner.split(":")
-    if (host, boot) != (_host(), _boot()):
+    host, booted, pid, birth, _ = owner.split(":")
+    if (host, booted) != (_host(), boot()):
         return False
     return _birth(int(pid)) != birth
+
+
+def host_of(owner: str) -> str:
+    """Give the machine's name in an owner's name."""
+    return owner.partition(":")[0]
 
 
 def pid_of(owner: str) -> int:
@@ -41,11 +46,12 @@ def _host() -> str:
     return socket.gethostname().replace(":", "-")
 
 
-def _boot() -> str:
+def boot() -> str:
+    """Name this machine's boot, and the process namespace this process is in."""
     if not sys.platform.startswith("linux"):
         return "-"
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
-    return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    name = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    return f"{name}-{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
 def _birth(pid: int) -> str:

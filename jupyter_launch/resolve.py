@@ -14,7 +14,7 @@ from typing import Any
 
 from . import backends, sources
 from .builds.recipes import refuse_images
-from .config import setting, user_path
+from .config import YES, setting, user_path
 from .environment import with_secrets
 from .errors import SpecError
 from .job import NO_PROJECT, Job, JobName, parse_ref
@@ -27,10 +27,9 @@ from .spec_parts import Overrides
 from .stores.base import Store
 from .validation import check_schema
 
+INHERIT = "build.inherit_pip_config"
 LIMIT_BYTES = 1_000_000
 """How large run config and files may be: systems limit a program's whole environment."""
-
-_YES = {"1", "true", "True", "yes", "on"}
 
 
 def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec, list[str]]:
@@ -70,7 +69,7 @@ def resolve(spec: LaunchSpec, store: Store, keep: Snapshots) -> tuple[LaunchSpec
         from .builds.requirements import read_requirements  # noqa: PLC0415 - as below
 
         spec = spec.evolve(requirements=read_requirements(spec.requirements))
-    if setting("build.inherit_pip_config").value in _YES:
+    if spec.builder.inherit_pip_config is None and setting(INHERIT).value in YES:
         builder = {**spec.builder.model_dump(exclude_none=True), "inherit_pip_config": True}
         spec = spec.evolve(builder=builder)
     _check(spec, job.launched(spec) if job else spec)
@@ -118,7 +117,7 @@ def with_template(spec: LaunchSpec, store: Store, queue: Queue) -> LaunchSpec:
     from .templates import template_values  # noqa: PLC0415 - as below
 
     store.ensure_queue(queue)
-    variables = store.queue_config(queue)[1].get("template_variables", {})
+    variables = store.queue(queue).config.get("template_variables", {})
     return spec.evolve(template_variables=template_values(variables, spec.template_variables))
 
 

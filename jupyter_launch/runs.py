@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import string
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,25 +45,32 @@ class Queue(NamedTuple):
 BUILD = 3
 """The stream of what was printed before the program started: a build's output."""
 
+ATTEMPT = 4
+"""The stream of the line that stands before each further attempt at a run."""
+
 
 class LogPosition(NamedTuple):
-    """How many bytes of a run's log are stored, per stream of the program, and of its build."""
+    """How many bytes of a run's log are stored, per stream of the program, and of its build.
+
+    Those are of the newest attempt; `earlier` counts all that was written before it.
+    """
 
     stdout: int = 0
     stderr: int = 0
     build: int = 0
+    earlier: int = 0
 
     @property
     def size(self) -> int:
         """Bytes of all streams together: the offset at which the next byte is stored."""
-        return self.stdout + self.stderr + self.build
+        return sum(self)
 
 
 class LogPiece(NamedTuple):
     """One piece of a run's log as it was written: when (Unix time), how many bytes, which stream.
 
-    The program's stream is 1, its standard output, or 2, its standard error; `BUILD` is none of
-    the program's.
+    The program's stream is 1, its standard output, or 2, its standard error; `BUILD` and `ATTEMPT`
+    are none of the program's.
     """
 
     at: float
@@ -86,13 +94,30 @@ class Sample(NamedTuple):
     gpu_memory: int | None = None
 
 
+class Room(NamedTuple):
+    """What a run asks for, or an agent offers: cores, bytes of memory, GPUs."""
+
+    cpus: float = 0.0
+    memory: int = 0
+    gpus: int = 0
+
+    def within(self, other: Room) -> bool:
+        """Say whether the other one has room for this."""
+        return all(asked <= there for asked, there in zip(self, other, strict=True))
+
+
+NO_ROOM = Room()
+
+
 @dataclass(frozen=True)
 class Run:
     """One execution of a spec, as the store records it. Times are Unix seconds.
 
     `reason` says in a few words why the run is in its state; `owner` is the process that holds
-    the lease; `handle` is the text by which the backend finds the program again; `store` is the id
-    of the store the record is in.
+    the lease; `handle` is the text by which the backend finds the program again, on the machine
+    called `host`; `attempt` counts from 0 how often it was tried before, and `room` what it asks
+    for; `ready` is when a run on a queue may be claimed at the earliest, on the store's clock;
+    `store` is the id of the store the record is in.
     """
 
     id: str
@@ -107,6 +132,7 @@ class Run:
     resource: str | None = None
     owner: str | None = None
     handle: str | None = None
+    host: str | None = None
     started: float | None = None
     ended: float | None = None
     exit_code: int | None = None
@@ -114,6 +140,9 @@ class Run:
     parent: str | None = None
     stop_requested: bool = False
     kill_requested: bool = False
+    attempt: int = 0
+    room: Room = NO_ROOM
+    ready: float = 0.0
     store: str = ""
 
     @cached_property
@@ -126,8 +155,9 @@ class Run:
 
     @property
     def unique_name(self) -> str:
-        """Name the run so that no run of another store has the same name."""
-        return f"{self.id}-{self.store[:8]}" if self.store else self.id
+        """Name this attempt so that no other, and no run of another store, has the same name."""
+        name = f"{self.id}-{self.store[:8]}" if self.store else self.id
+        return f"{name}-{self.attempt + 1}" if self.attempt else name
 
     def evolve(self, **changes: Any) -> Run:
         """Return a copy with some fields changed."""
@@ -136,6 +166,51 @@ class Run:
     def seconds(self, now: float) -> float | None:
         """How long the program has run, or ran, in seconds; ``None`` before it started."""
         return None if self.started is None else (self.ended or now) - self.started
+
+
+RUNNING, PAUSED, DRAINING = "running", "paused", "draining"
+"""A queue takes items and gives them; takes but gives none; gives but takes none.
+
+An agent that drains takes no more.
+"""
+
+
+@dataclass(frozen=True)
+class QueueRecord:
+    """A queue, as the store records it.
+
+    ``config["resource_args"]`` is laid under the resource_args of its items, and
+    ``config["template_variables"]`` says what they may choose. Without `prioritize`, items are
+    taken in the order of submission alone. `max_running` limits how many of its runs are at work at
+    once; `retry` is the policy of items that have none of their own (`Retry` as JSON).
+    """
+
+    queue: Queue
+    resource: str = "local-container"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    state: str = RUNNING
+    prioritize: bool = True
+    max_running: int | None = None
+    retry: Mapping[str, Any] | None = None
+    created: float = 0.0
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A process that claims from queues, as the store records it. Times are Unix seconds.
+
+    `room` is what it offers, all in all; `runs` counts those it holds.
+    """
+
+    id: str
+    owner: str
+    queues: tuple[Queue, ...]
+    max_jobs: int
+    started: float
+    heartbeat: float
+    status: str
+    room: Room = NO_ROOM
+    runs: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from .errors import SpecError
 from .option import opt
-from .spec_parts import Builder, Docker, Git, Overrides, Part, Registry, Source
+from .spec_parts import Builder, Docker, Git, Overrides, Part, Registry, Retry, Source
 from .validation import spec_error, without_nulls
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -90,6 +91,9 @@ class LaunchSpec(Part):
     requirements: Annotated[
         tuple[str, ...], opt("--requirements", metavar="REQUIREMENT", read="list")
     ] = Field((), description="Python packages the program needs")
+    outputs: Annotated[tuple[str, ...], opt("--output", metavar="PATH", read="list")] = Field(
+        (), description="files and folders the program leaves behind, which are kept as artifacts"
+    )
     build: Annotated[bool, opt("-b", "--build", read="flag")] = Field(
         False, description="build an image, make a job of it, and launch that job"
     )
@@ -110,6 +114,14 @@ class LaunchSpec(Part):
         allow_inf_nan=False,
         description="seconds between asking a stopped program to end and killing it",
     )
+
+    retry: Retry = Retry()
+    max_run_time: Annotated[
+        float | None, opt("--max-run-time", metavar="SECONDS", read="number")
+    ] = Field(None, gt=0, allow_inf_nan=False, description="seconds after which it is stopped")
+    max_wait_time: Annotated[
+        float | None, opt("--max-wait-time", metavar="SECONDS", read="number")
+    ] = Field(None, gt=0, allow_inf_nan=False, description="seconds it may wait on its queue")
 
     @field_validator("run_id")
     @classmethod
@@ -140,6 +152,15 @@ class LaunchSpec(Part):
                 raise ValueError(f"{name!r} cannot be the name of an environment variable")
             if isinstance(value, dict) and "\0" in value[name]:
                 raise ValueError(f"the value of {name} has a NUL character")
+        return value
+
+    @field_validator("outputs")
+    @classmethod
+    def _check_outputs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            parts = path.split("/")
+            if not path or parts[0] == "" or ".." in parts or "\0" in path:
+                raise ValueError(f"{path!r} is no path in the folder the program runs in")
         return value
 
     @classmethod
@@ -186,6 +207,10 @@ class LaunchSpec(Part):
 
     def to_json(self) -> str:
         """Give the JSON form as text; `from_json` makes an equal spec of it."""
+        return self._json
+
+    @cached_property
+    def _json(self) -> str:
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def evolve(self, **changes: Any) -> LaunchSpec:

@@ -95,7 +95,7 @@ class Builder(Part):
     accelerator: BaseImage = BaseImage()
     cuda: BaseImage = BaseImage()
     destination: str | None = None
-    inherit_pip_config: bool = False
+    inherit_pip_config: bool | None = None
 
     @property
     def image(self) -> str | None:
@@ -111,6 +111,45 @@ class Registry(Part):
     )
     uri: str | None = None
     type: str | None = None
+
+
+LONGEST_PAUSE_S = 1e7
+"""How long may be waited before another attempt, in seconds: 115 days."""
+
+
+class Retry(Part):
+    """What is done when a program ends otherwise than well. Without it, the queue's policy counts.
+
+    `on` lists the outcomes after which it is tried once more: ``crashed``, ``preempted``,
+    ``failed``, or exit codes as text. Before attempt `n + 1` it waits ``backoff_s * 2 ** (n - 1)``
+    seconds, at most `max_backoff_s`.
+    """
+
+    max_retries: Annotated[int | None, opt("--retries", metavar="N", read="number")] = Field(
+        None, ge=0, le=100, description="how often it is tried once more when it ends badly"
+    )
+    on: Annotated[tuple[str, ...], opt("--retry-on", metavar="OUTCOME", read="list")] = Field(
+        ("crashed", "preempted"), description="after what: crashed, preempted, failed, exit codes"
+    )
+    backoff_s: float = Field(10.0, ge=0, le=LONGEST_PAUSE_S)
+    max_backoff_s: float = Field(600.0, ge=0, le=LONGEST_PAUSE_S)
+
+    @field_validator("max_retries", mode="before")
+    @classmethod
+    def _check_count(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    @field_validator("on", mode="before")
+    @classmethod
+    def _check_outcomes(cls, value: Any) -> Any:
+        for outcome in value if isinstance(value, (list, tuple)) else ():
+            if outcome not in _OUTCOMES and not str(outcome).isdecimal():
+                known = ", ".join(_OUTCOMES)
+                raise ValueError(f"{outcome!r} is no outcome: {known}, or an exit code")
+        return tuple(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+_OUTCOMES = ("crashed", "preempted", "failed")
 
 
 class Source(Part):

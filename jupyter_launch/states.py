@@ -33,12 +33,15 @@ TERMINAL = frozenset({S.FINISHED, S.FAILED, S.STOPPED, S.PREEMPTED, S.CRASHED})
 OWNED = frozenset({S.LEASED, S.STARTING, S.RUNNING, S.STOPPING})
 """States in which exactly one process holds the run's lease."""
 
+RETRIED = frozenset({S.PENDING, S.LEASED})
+"""Where a run goes whose program is tried once more: on its queue, or with who launched it."""
+
 TRANSITIONS: dict[State, frozenset[State]] = {
-    S.PENDING: frozenset({S.LEASED, S.STOPPED}),
+    S.PENDING: frozenset({S.LEASED, S.FAILED, S.STOPPED}),
     S.LEASED: frozenset({S.PENDING, S.STARTING, S.FAILED, S.STOPPED, S.CRASHED}),
-    S.STARTING: frozenset({S.RUNNING, S.STOPPING, S.FAILED, S.STOPPED, S.CRASHED}),
-    S.RUNNING: frozenset({S.STOPPING, S.FINISHED, S.FAILED, S.STOPPED, S.PREEMPTED, S.CRASHED}),
-    S.STOPPING: frozenset({S.FINISHED, S.FAILED, S.STOPPED, S.CRASHED}),
+    S.STARTING: RETRIED | {S.RUNNING, S.STOPPING, S.FAILED, S.STOPPED, S.PREEMPTED, S.CRASHED},
+    S.RUNNING: RETRIED | {S.STOPPING, S.FINISHED, S.FAILED, S.STOPPED, S.PREEMPTED, S.CRASHED},
+    S.STOPPING: frozenset({S.FINISHED, S.FAILED, S.STOPPED, S.PREEMPTED, S.CRASHED}),
     **{state: frozenset() for state in TERMINAL},
 }
 

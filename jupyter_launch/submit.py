@@ -9,33 +9,33 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 
-from . import backends
-from .config import setting
+from .config import setting, variable
 from .errors import SpecError, StoreError
-from .execute import clear, execute
+from .execute import execute
 from .handle import RunHandle
 from .lease import Keeper
-from .owner import known_dead
+from .leftovers import clear, clear_leftovers
+from .owner import host_of, known_dead
+from .policy import Allow
 from .resolve import queue_of, resolve, with_template
-from .runs import Queue, Run
-from .spec import MEDIUM, LaunchSpec, merge
+from .rooms import asked_room, left
+from .runs import Queue, Room, Run
+from .sources import applied
+from .spec import MEDIUM, LaunchSpec
 from .states import OWNED, State
 from .stores import open_store
-from .stores.base import Store
+from .stores.base import Offer, Store
 
 AGENT_IDLE_S = 60
 """How long an agent that was started for a queue waits for more work before it ends, in seconds."""
 
 CLEAR_S = 5.0
 """How long the end of this process may wait for an ended run to be cleared away, in seconds."""
-
-_OF_QUEUES = {"resource_args", "template_variables"}
 
 RETRY_S = 10.0
 """How long a slot stays empty after a backend was away, in seconds."""
@@ -54,10 +54,17 @@ class Launcher:
         self.store = store
         self.keeper = Keeper(store, lambda run, adopted: self._start(run, adopted=adopted))
         self.on_free: Callable[[], None] = lambda: None
+        self.allow: Allow | None = None
+        """What runs may ask for that are executed here; without it, anything."""
+        self.due = float("-inf")
+        """When the last run that was put back on its queue here may be taken, by `monotonic`."""
+        self.newest: str | None = None
+        """The run that was launched here last, if any was."""
         self._asked_for_agent: dict[Queue, float] = {}
         self._agents: dict[Queue, tuple[subprocess.Popen[bytes], frozenset[str]]] = {}
         self._closed = threading.Event()
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads: set[_Executing] = set()
+        self._rooms: dict[str, Room] = {}
         self.keeper.start()
 
     def launch(self, spec: LaunchSpec, *, parent: str | None = None) -> RunHandle:
@@ -86,7 +93,8 @@ class Launcher:
         queue = queue_of(spec)
         spec, notices = resolve(with_template(spec, self.store, queue), self.store, self.store)
         owner = self.keeper.owner if spec.build else None
-        run = self.store.submit(spec, queue=queue, owner=owner, parent=parent)
+        room = asked_room(applied(spec, self.store), self.store.queue(queue))
+        run = self.store.submit(spec, queue=queue, owner=owner, parent=parent, room=room)
         return self._begun(run, notices)
 
     def again(self, run: Run, spec: LaunchSpec) -> RunHandle:
@@ -97,9 +105,18 @@ class Launcher:
         """Give the handle of a recorded run. Raises `RunNotFound`."""
         return RunHandle(self, self.store.get(run_id).id)
 
-    def claim(self, queues: Sequence[Queue]) -> Run | None:
-        """Take the next run off the queues and execute it here."""
-        run = self.store.claim(queues, self.keeper.owner, os.environ)
+    def claim(self, queues: Sequence[Queue], whole: Room | None = None) -> Run | None:
+        """Take the next run off the queues and execute it here.
+
+        Parameters
+        ----------
+        queues : sequence of Queue
+            In the order in which they are asked.
+        whole : Room, optional
+            What this process offers to all its runs together; without it, all there is.
+        """
+        offer = None if whole is None else Offer(left(whole, self._rooms.values()), whole)
+        run = self.store.claim(queues, self.keeper.owner, os.environ, offer)
         if run is not None:
             self._start(run, adopted=False)
         return run
@@ -114,22 +131,26 @@ class Launcher:
     def sweep(self) -> None:
         """Take over all runs whose owner is gone, and clear away what ended ones left behind."""
         self.keeper.sweep()
-        for run in self.store.leftovers(time.time() - 60):
-            clear(self.store, run.id)
+        self.clear_leftovers()
+
+    def clear_leftovers(self) -> None:
+        """Clear away what ended runs left behind on this machine."""
+        clear_leftovers(self.store, host_of(self.keeper.owner))
 
     def close(self) -> None:
         """Stop the threads. Runs go on; whoever looks next takes them over."""
         self._closed.set()
-        for run_id, thread in list(self._threads.items()):
+        for thread in list(self._threads):
             # What has ended is cleared away to the end, and what was built gets its agent: nobody
             # might look at it for long.
             with contextlib.suppress(StoreError):
-                state = self.store.get(run_id).state
+                state = self.store.get(thread.run_id).state
                 if state.terminal or state is State.PENDING:
                     thread.join(CLEAR_S)
         self.keeper.close()
 
     def _begun(self, run: Run, notices: Sequence[str]) -> RunHandle:
+        self.newest = run.id
         for text in notices:
             self.store.append_event(run.id, "notice", {"text": text})
         if run.owner:
@@ -142,26 +163,36 @@ class Launcher:
         claim = self.keeper.hold(run, adopted=adopted)
         if claim is None:
             return
+        if run.queue:
+            self._rooms[run.id] = run.room
 
         def body() -> None:
             try:
-                execute(self.store, run, self.keeper.owner, claim)
+                execute(self.store, run, self.keeper.owner, claim, self.allow)
                 with contextlib.suppress(StoreError):
                     self._after(run)
             finally:
-                self._threads.pop(run.id, None)  # before somebody can take the run again
+                self._rooms.pop(run.id, None)
                 self.keeper.release(run.id)
                 self.on_free()
+                # Nobody waits for it: the next run is on its way already.
+                with contextlib.suppress(StoreError):
+                    clear(self.store, run.id, host_of(self.keeper.owner))
+                self._threads.discard(thread)
 
-        self._threads[run.id] = threading.Thread(target=body, name=f"launch-{run.id}", daemon=True)
-        self._threads[run.id].start()
+        thread = _Executing(run.id, body)
+        self._threads.add(thread)
+        thread.start()
 
     def _after(self, run: Run) -> None:
-        """See to what went back to its queue: built, or because a backend is away."""
+        """See to what went back to its queue: for a retry, built, or because a backend is away."""
         now = self.store.find(run.id)
         if now is None or now.state is not State.PENDING:
             return
-        if now.spec_json != run.spec_json:
+        if now.attempt != run.attempt:
+            waits = self.store.events(run.id)[-1].data.get("retry_in", 0.0)
+            self.due = max(self.due, time.monotonic() + waits)
+        elif now.spec_json != run.spec_json:
             self.rescue(now)
         else:
             self._closed.wait(RETRY_S)
@@ -175,7 +206,15 @@ class Launcher:
         asked = time.monotonic() - self._asked_for_agent.get(queue, float("-inf"))
         if not served and (secrets or asked > AGENT_IDLE_S / 2):
             self._asked_for_agent[queue] = time.monotonic()
-            self._agents[queue] = start_agent(self.store.url, queue), frozenset(os.environ)
+            self._agents[queue] = start_agent(self.store, queue), frozenset(os.environ)
+
+
+class _Executing(threading.Thread):
+    """Executes a run, and then clears away what it left."""
+
+    def __init__(self, run_id: str, body: Callable[[], None]) -> None:
+        super().__init__(target=body, name=f"launch-{run_id}", daemon=True)
+        self.run_id = run_id
 
 
 _launchers: dict[str, Launcher] = {}
@@ -223,66 +262,24 @@ def _refuse_queue(spec: LaunchSpec) -> None:
             )
 
 
-def make_queue(store: Store, queue: Queue, resource: str, config: Mapping[str, Any]) -> None:
-    """Make a queue.
-
-    Raises
-    ------
-    SpecError
-        When there is no such resource, or the name is empty or longer than 64 characters.
-    StoreError
-        When there is a queue of that name already.
-    """
-    backends.check_name(resource)
-    config = _queue_config(resource, config)
-    if not 0 < len(queue.name) <= 64 or queue.name != queue.name.strip():
-        raise SpecError(
-            f"A queue cannot be called {queue.name!r}.",
-            hint="Its name has 1 to 64 characters, and no space at its ends.",
-            field="queue",
-        )
-    if not store.create_queue(queue, resource, config):
-        raise StoreError(f"There is a queue {queue.name!r} of {queue.entity!r} already.")
-
-
-def _queue_config(resource: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a queue's default config; W&B's names the options of its resource and nothing more."""
-    from .templates import check_templates, placeholders  # noqa: PLC0415 - queues are rarely made
-
-    variables = config.get("template_variables") or {}
-    args = config.get("resource_args") or {}
-    options = {name: value for name, value in config.items() if name not in _OF_QUEUES}
-    args = merge(args, {resource: options}) if options else dict(args)
-    if not args.keys() <= set(backends.names()):
-        args = {resource: args}
-    check_templates(variables)
-    missing = sorted(placeholders(args) - variables.keys())
-    if missing:
-        raise SpecError(
-            f"The queue's config has {{{{{missing[0]}}}}} in it, which is no template variable.",
-            hint="Say what it may be with --template-variables, such as "
-            f'{{"{missing[0]}": {{"schema": {{"type": "integer"}}}}}}',
-            field="template_variables",
-        )
-    given = {"resource_args": args, "template_variables": dict(variables)}
-    return {name: value for name, value in given.items() if value}
-
-
-def start_agent(store_url: str, queue: Queue) -> subprocess.Popen[bytes]:
+def start_agent(store: Store, queue: Queue) -> subprocess.Popen[bytes]:
     """Start an agent for a queue: a process of its own that outlives this one.
 
     It ends by itself when it has had nothing to do for `AGENT_IDLE_S` seconds. What it says goes
-    to ``agent.log`` in Jupyter's data folder.
+    to ``agent.log`` in Jupyter's data folder. Where only this user can put anything on a queue, it
+    does what this user may.
     """
     folder = Path(jupyter_data_dir()) / "jupyter_launch"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Joined by "=", a name may begin with a dash.
     command = [sys.executable, "-m", "jupyter_launch", "agent", f"--queue={queue.name}"]
-    command += [f"--entity={queue.entity}", f"--idle={AGENT_IDLE_S}", f"--store={store_url}"]
+    command += [f"--entity={queue.entity}", f"--idle={AGENT_IDLE_S}"]
+    command += ["--trusted"] if store.private else []
     log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
             command,
+            env={**os.environ, variable("store"): store.address},  # it may hold a password
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -43,7 +43,7 @@ def spec_error(error: ValidationError, model: type[BaseModel]) -> SpecError:
         return SpecError(f"The launch spec has no field {field!r}.", hint=advice, field=field)
     if first["type"] == "json_invalid":
         return SpecError(f"The launch spec is not JSON: {first['msg']}.", field="spec")
-    what = first["msg"].removeprefix("Value error, ")
+    what = first["msg"].removeprefix("Value error, ").replace("Input should ", "must ")
     if wanted := _KINDS.get(first["type"]):
         what = f"must be {wanted}, and is of type {type(first['input']).__name__}"
     return SpecError(f"{field}: {what}.", field=field)

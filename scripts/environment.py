@@ -77,6 +77,7 @@ def install_packages() -> None:
     if not browser() and distribution == "debian":  # Ubuntu's package only points to a snap
         wanted |= {"chromium": "chromium"}
     packages = [package for program, package in wanted.items() if not shutil.which(program)]
+    packages += [] if server_programs() else ["postgresql"]
     if packages:
         quietly("apt-test", f"Installing {' '.join(packages)}", "scripts/apt-install", *packages)
 
@@ -175,6 +176,24 @@ def program(name: str) -> str:
     return path
 
 
+def server_programs() -> Path | None:
+    """Give the folder of a PostgreSQL server's programs, which Debian keeps out of PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    elsewhere = shutil.which("initdb")
+    if not found and elsewhere:
+        found = [Path(elsewhere).resolve()]
+    return found[-1].parent if found else None
+
+
+def postgres() -> str:
+    folder = server_programs()
+    if folder is None:
+        raise Missing("not installed here")
+    command = [f"{folder}/postgres", "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return f"{said.strip().removeprefix('postgres (PostgreSQL) ')}, {folder}"
+
+
 def jupyter() -> str:
     try:
         return ", ".join(f"{name} {version(name)}" for name in ("jupyterlab", "notebook"))
@@ -192,6 +211,7 @@ PARTS: list[tuple[str, str, Callable[[], str]]] = [
     ("test images", "docker", test_images),
     ("Chromium", "browser", chromium),
     ("Jupyter", "browser", jupyter),
+    ("PostgreSQL", "postgres", postgres),
     ("registry", "registry", lambda: program("docker-registry")),
     ("Node.js", "node", lambda: program("node")),
 ]

@@ -19,6 +19,9 @@ from jupyter_launch.owner import known_dead, new_owner, pid_of
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher, close_all
+from tests.postgres import postgres
+
+__all__ = ["postgres"]
 
 TINY = "jupyter-launch-test/tiny:latest"
 PYTHON = "jupyter-launch-test/python:latest"
@@ -62,6 +65,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         if name.startswith(("JUPYTER_LAUNCH_", "WANDB_")) and "_TEST_" not in name:
             monkeypatch.delenv(name)
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(folder / "data"))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder / "config"))
     monkeypatch.setenv("JUPYTER_LAUNCH_STORE", f"sqlite:///{folder}/store/launch.db")
     work = folder / "work"
     work.mkdir()

@@ -7,10 +7,11 @@ A backend is a class with the methods below, named by an entry point of the grou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from ..artifact import Output
 from ..errors import SpecError
 from ..program import Program
 from ..report import Report
@@ -108,6 +109,15 @@ class Backend(ABC):
     def find(self, handle: str) -> bool:
         """Say whether a program was ever started under this handle and still leaves a trace."""
 
+    def strays(self, store_id: str) -> Iterable[tuple[str, str]]:
+        """Give all of a store's programs that left a trace here: the run's id, and the handle.
+
+        Its own names are enough to tell. Here, nobody can: then what is left of an attempt that
+        was given up stays until somebody removes it by hand.
+        """
+        del store_id
+        return ()
+
     @abstractmethod
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         """Follow the program's output from `position` until it ends, in batches.
@@ -124,6 +134,21 @@ class Backend(ABC):
         """Say what the program uses now; ``None`` if it has ended, or, as here, nobody can tell."""
         del handle
         return None
+
+    def outputs(self, handle: str, paths: Sequence[str]) -> Iterator[Output]:
+        """Find what an ended program left behind to be kept: here, nothing.
+
+        That is what is in the folder that `artifact.OUTPUT_DIR` named to it, and at `paths` in
+        the folder it ran in. Links are told, never followed. Somebody may ask again: nothing
+        goes away by it.
+
+        Raises
+        ------
+        BackendUnavailable
+            Also in between; and from what reads an output.
+        """
+        del handle, paths
+        return iter(())
 
     @abstractmethod
     def stop(self, handle: str, grace_s: float) -> None:

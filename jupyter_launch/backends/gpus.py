@@ -77,6 +77,16 @@ def visible() -> list[str] | None:
     return ids if ids and "-1" not in ids else None
 
 
+def count() -> int:
+    """Count the GPUs that programs of this environment may use."""
+    ids, program = visible(), shutil.which(NVIDIA_SMI)
+    if ids is None or program is None:
+        return 0
+    answer = _run([program, "--list-gpus"]) or ""
+    there = sum(line.startswith("GPU ") for line in answer.splitlines())
+    return min(there, len(ids)) if ids else there
+
+
 def parse(answer: str) -> GpuUse:
     """Read the answer: a line per GPU with its share in per cent and its memory in MiB.
 
@@ -99,10 +109,13 @@ def _numbers(cells: Iterable[str]) -> list[float]:
 
 
 def _ask(program: str, ids: tuple[str, ...]) -> str | None:
-    which = [f"--id={','.join(ids)}"] if ids else []
+    return _run([program, *QUERY, *([f"--id={','.join(ids)}"] if ids else [])])
+
+
+def _run(command: list[str]) -> str | None:
     try:
         done = subprocess.run(
-            [program, *QUERY, *which],
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

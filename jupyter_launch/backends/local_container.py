@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import math
-import signal
-import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from docker.errors import APIError, NotFound
 from docker.errors import ImageNotFound as NoSuchImage
 
+from ..artifact import Output
 from ..builds.build import ensure
 from ..docker_engine import Blocks, Engine, address, connect, patiently, translated, words
 from ..errors import BackendError, BackendUnavailable, ImageNotFound, SpecError, StartFailed
@@ -26,11 +24,25 @@ from ..program import Program
 from ..report import Report
 from ..runs import LogPosition, Run
 from .base import Backend, Frame, Result, Usage
-from .docker_create import STORE_LABEL, create, create_body, start, was_started
+from .container_outputs import outputs
+from .docker_create import (
+    RUN_LABEL,
+    STORE_LABEL,
+    create,
+    create_body,
+    names,
+    output_variables,
+    start,
+    was_started,
+)
 from .docker_log import EXACT_LOG, after, careless, frames, mended, merged, skipped
 from .docker_options import RESOURCE, container_options
+from .docker_outcome import outcome
 from .docker_pull import HINT, provide
 from .docker_stats import container_usage
+
+OURS = "jupyter-launch-"
+"""How the names of all runs' containers begin."""
 
 SETTLE_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Pauses between looks at a container whose output has ended, until it counts as running on."""
@@ -44,6 +56,8 @@ class LocalContainer(Backend):
     def __init__(self) -> None:
         self._live: dict[str, Blocks] = {}
         self._interrupted: set[str] = set()
+        self._ended: dict[str, dict[str, Any]] = {}
+        """The last inspection of containers that have ended: it does not change any more."""
 
     def available(self) -> str | None:
         """Say why nothing can be started here; ``None`` if it can."""
@@ -77,7 +91,7 @@ class LocalContainer(Backend):
         body = create_body(program, run, options, {})
         if program.build is not None:
             body["Image"] = {"built from": program.build.dockerfile.splitlines()}
-        given = {**program.env, **dict.fromkeys(program.secrets)}
+        given = {**program.env, **output_variables(body), **dict.fromkeys(program.secrets)}
         named = [name if value is None else f"{name}={value}" for name, value in given.items()]
         body["Env"] = [*named, *options.body.get("Env", [])]
         return {
@@ -87,12 +101,12 @@ class LocalContainer(Backend):
             "create": body,
             "platform": options.platform,
             "env_files": list(options.env_files),
-            "files": _names(program.archive),
+            "files": names(program.archive),
         }
 
     def handle(self, run: Run) -> str:
         """Name the engine and the container."""
-        return f"{address()}#jupyter-launch-{run.unique_name}"
+        return f"{address()}#{OURS}{run.unique_name}"
 
     def start(self, program: Program, run: Run, environment: Mapping[str, str]) -> None:
         """Create the container, put the files in, listen, start it."""
@@ -102,7 +116,7 @@ class LocalContainer(Backend):
         with translated(engine.address):
             image = _inspect_image(engine, _image(program))
             body = create_body(program, run, options, image)
-            body["Env"] = options.environment(environment)
+            body["Env"] = options.environment({**environment, **output_variables(body)})
             body["Labels"][STORE_LABEL] = run.store
             try:
                 if create(engine, name, body, options.platform):
@@ -120,6 +134,17 @@ class LocalContainer(Backend):
         """Say whether the container is there and was ever started."""
         info = _inspect(handle)
         return info is not None and was_started(info)
+
+    def strays(self, store_id: str) -> list[tuple[str, str]]:
+        """Find the containers by their labels, unless no engine answers."""
+        engine = connect(address())
+        with translated(engine.address):
+            found = engine.containers(all=True, filters={"label": f"{STORE_LABEL}={store_id}"})
+        return [
+            (there["Labels"][RUN_LABEL], f"{engine.address}#{there['Names'][0].lstrip('/')}")
+            for there in found
+            if there["Names"] and RUN_LABEL in there["Labels"]
+        ]
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         """Follow the output: live if this process started it, otherwise from the engine's log."""
@@ -145,7 +170,7 @@ class LocalContainer(Backend):
         """Give the exit code, and why, once the program has ended."""
         self._hang_up(handle)
         while True:
-            info, _ = self._look(handle)
+            info = self._ended.get(handle) or self._look(handle)[0]
             if info is None:
                 return Result(None, "the container was removed by somebody else")
             if not info["State"]["Running"]:
@@ -160,6 +185,10 @@ class LocalContainer(Backend):
         engine, name = _open(handle)
         with translated(engine.address):
             return container_usage(engine, name)
+
+    def outputs(self, handle: str, paths: Sequence[str]) -> Iterator[Output]:
+        """Read them from the engine's archive, whether the container runs or not."""
+        return outputs(*_open(handle), self._ended.get(handle), paths)
 
     def stop(self, handle: str, grace_s: float) -> None:
         """Send the stop signal, and kill after the grace, in whole seconds as the engine counts."""
@@ -177,6 +206,7 @@ class LocalContainer(Backend):
     def remove(self, handle: str) -> None:
         """Remove the container and its anonymous volumes."""
         self._interrupted.discard(handle)
+        self._ended.pop(handle, None)
         self._hang_up(handle)
         engine, name = _open(handle)
         with translated(engine.address), contextlib.suppress(NotFound):
@@ -187,6 +217,8 @@ class LocalContainer(Backend):
         info, away = patiently(partial(_inspect, handle))
         if away:
             self._interrupted.add(handle)
+        if info and not info["State"]["Running"] and was_started(info):
+            self._ended[handle] = info
         return info, away
 
     def _has_ended(self, handle: str, *, wait: bool) -> tuple[bool, bool]:
@@ -221,19 +253,15 @@ def _image(program: Program) -> str:
 
 
 def _inspect_image(engine: Engine, image: str) -> dict[str, Any]:
-    config = engine.image(image)["Config"]
-    return {name: value for name, value in config.items() if value}
-
-
-def _names(archive: bytes | None) -> list[str]:
-    if not archive:
-        return []
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return tar.getnames()
+    info = engine.image(image)
+    config = {name: value for name, value in info["Config"].items() if value}
+    return {**config, "Id": f"{engine.address} {info['Id']}"}
 
 
 def _open(handle: str) -> tuple[Engine, str]:
     where, _, name = handle.rpartition("#")
+    if not name.startswith(OURS):  # a store may be written by others
+        raise BackendError(f"{handle!r} is no container of a run.")
     return connect(where), name
 
 
@@ -265,31 +293,3 @@ def _output(handle: str, live: Blocks | None, position: LogPosition) -> Iterator
             if driver == EXACT_LOG["Type"] and careless(engine):
                 batches = mended(batches)
             yield from skipped(merged(batches), position)
-
-
-def outcome(info: dict[str, Any], *, interrupted: bool) -> Result:
-    """Read a result from an ended container.
-
-    Parameters
-    ----------
-    info : dict
-        The engine's inspection of it.
-    interrupted : bool
-        Whether the engine was away in the meantime.
-    """
-    state = info["State"]
-    code: int = state["ExitCode"]
-    if not was_started(info):
-        return Result(None, "the container was never started")
-    if interrupted and code == 255:
-        return Result(None, "the Docker Engine went away and lost the exit code")
-    if state["OOMKilled"] and code:
-        limit = info["HostConfig"]["Memory"]
-        what = f"the limit was {limit / 2**20:.0f} MiB (option memory)" if limit else "on the host"
-        return Result(code, f"out of memory: {what}")
-    if state["Error"]:
-        return Result(code, state["Error"])
-    with contextlib.suppress(ValueError):
-        when = " while the Docker Engine was restarted" if interrupted else ""
-        return Result(code, f"ended by {signal.Signals(code - 128).name}{when}")
-    return Result(code)

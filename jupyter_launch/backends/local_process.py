@@ -17,17 +17,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..artifact import OUTPUT_DIR, Output
 from ..config import user_path
 from ..errors import BackendError, SpecError, StartFailed, Unsupported
 from ..program import Program
 from ..runs import LogPosition, Run
 from . import supervisor
 from .base import Backend, Frame, Result, Usage
-from .process_folder import ProcessFolder, files, fill
+from .docker_parts import gpus
+from .docker_values import Reader, nano, size
+from .process_folder import OUTPUTS, ProcessFolder, files, fill
+from .process_outputs import outputs
 from .process_stats import session_usage
 
 FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
@@ -37,6 +41,9 @@ KILL_S = 10.0
 """How long a killed program may take to disappear before `LocalProcess.stop` complains."""
 
 OPTIONS: dict[str, type] = {"nice": int, "workdir": str}
+
+COUNTED: dict[str, Reader] = {"cpus": nano, "memory": size, "gpus": gpus}
+"""Options that agents count and nobody enforces, written as for containers."""
 
 
 class LocalProcess(Backend):
@@ -51,7 +58,8 @@ class LocalProcess(Backend):
     Notes
     -----
     Options (``resource_args``): ``workdir``, a folder to run in instead of the run's own (a
-    relative one is inside that); ``nice``, an integer added to the program's niceness.
+    relative one is inside that); ``nice``, an integer added to the program's niceness; and what
+    an agent counts, so that what does not fit does not run at once: ``cpus``, ``memory``, ``gpus``.
     """
 
     name = "local-process"
@@ -68,8 +76,11 @@ class LocalProcess(Backend):
     def check(self, options: Mapping[str, Any]) -> None:
         for name, value in options.items():
             field = f"resource_args.local-process.{name}"
+            if name in COUNTED:
+                _check_counted(name, value, field)
+                continue
             if name not in OPTIONS:
-                known = ", ".join(OPTIONS)
+                known = ", ".join((*OPTIONS, *COUNTED))
                 raise SpecError(
                     f"local-process has no option {name!r}.", hint=f"Known: {known}.", field=field
                 )
@@ -111,7 +122,17 @@ class LocalProcess(Backend):
             shutil.rmtree(made, ignore_errors=True)
 
     def find(self, handle: str) -> bool:
-        return Path(handle).is_dir()
+        # A store may be written by others: what is no run's folder is not looked into.
+        return FOLDER.fullmatch(Path(handle).name) is not None and Path(handle).is_dir()
+
+    def strays(self, store_id: str) -> list[tuple[str, str]]:
+        name = re.compile(rf"(?P<run>.+)-{re.escape(store_id[:8])}(-[0-9]+)?")
+        try:
+            folders = [path for path in self._root.iterdir() if FOLDER.fullmatch(path.name)]
+        except OSError:
+            return []
+        found = ((name.fullmatch(path.name), str(path)) for path in folders)
+        return [(match["run"], handle) for match, handle in found if match]
 
     def attach(self, handle: str, position: LogPosition) -> Iterator[list[Frame]]:
         if self.find(handle):
@@ -135,7 +156,13 @@ class LocalProcess(Backend):
         session = ProcessFolder(Path(handle)).session()
         return None if session is None else session_usage(session)
 
+    def outputs(self, handle: str, paths: Sequence[str]) -> Iterator[Output]:
+        folder = ProcessFolder(Path(handle))
+        return outputs(folder.path / OUTPUTS, folder.workdir(), paths)
+
     def stop(self, handle: str, grace_s: float) -> None:
+        if not self.find(handle):
+            return
         folder = ProcessFolder(Path(handle))
         if folder.tell(f"stop {grace_s}\n") and not folder.await_end(grace_s + KILL_S):
             raise BackendError(
@@ -153,6 +180,13 @@ class LocalProcess(Backend):
                 ProcessFolder(part).remove()
         except OSError as error:
             raise BackendError(f"{handle} could not be removed: {error}.") from error
+
+
+def _check_counted(name: str, value: Any, field: str) -> None:
+    try:
+        COUNTED[name](value)
+    except ValueError as error:
+        raise SpecError(f"{name} must be {error}, not {value!r}.", field=field) from error
 
 
 def _default_root() -> Path:
@@ -177,7 +211,7 @@ def _plan(program: Program, folder: Path, environment: Mapping[str, str]) -> dic
         "argv": [*program.command, *program.args],
         "workdir": str(_workdir(program, folder / "work")),
         "nice": program.options.get("nice", 0),
-        "environment": dict(environment),
+        "environment": {**environment, OUTPUT_DIR: str(folder / OUTPUTS)},
     }
 
 
@@ -188,7 +222,7 @@ def _workdir(program: Program, work: Path) -> Path:
 def _start(archive: bytes | None, made: Path, folder: Path, plan: dict[str, Any]) -> None:
     # Open before anybody can find the folder, and handed on to the supervisor: so there is
     # no moment at which a program that is about to start looks dead.
-    control = fill(made, archive)
+    control = fill(made, archive, plan["workdir"])
     try:
         if not _claim(made, folder):
             return

@@ -2,7 +2,9 @@
 
 ::
 
-    work/           where the program runs: its files
+    work/           where the program runs, unless it was to run elsewhere: its files
+    workdir         where the program runs
+    outputs/        what it writes to be kept
     output          all it wrote, framed (see `supervisor.HEAD`)
     control         a pipe the supervisor listens on; that of a dead one cannot be opened
     bells/          who follows the output
@@ -33,6 +35,8 @@ from .base import STDERR, STDOUT, Frame
 
 RECHECK_S = 0.5
 """How often a follower looks whether the supervisor still lives: a killed one rings no bell."""
+
+OUTPUTS = "outputs"
 
 BATCH = 1 << 20
 """Most bytes of output handed over at once."""
@@ -104,6 +108,10 @@ class ProcessFolder:
                     return
                 bell.wait(RECHECK_S)
 
+    def workdir(self) -> Path:
+        """Say where the program ran."""
+        return Path(os.fsdecode((self.path / "workdir").read_bytes()))
+
     def session(self) -> Session | None:
         """Give the session of a program that was started."""
         try:
@@ -174,15 +182,26 @@ class _Spool:
         self._rest = data[at:]
 
 
-def fill(folder: Path, archive: bytes | None) -> int:
+def fill(folder: Path, archive: bytes | None, workdir: str) -> int:
     """Make what a run's folder needs before its supervisor starts; give the open control pipe.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    archive : bytes, optional
+        The program's files.
+    workdir : str
+        Where it is to run.
 
     Raises
     ------
     StartFailed
         When the tar file is broken, or has members that would land outside the folder.
     """
-    (folder / "work").mkdir(mode=0o700)
+    for part in ("work", OUTPUTS):
+        (folder / part).mkdir(mode=0o700)
+    (folder / "workdir").write_bytes(os.fsencode(workdir))
     if archive is not None:
         try:
             with tarfile.open(fileobj=io.BytesIO(archive)) as tar:

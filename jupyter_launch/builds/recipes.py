@@ -69,7 +69,7 @@ def with_build(spec: LaunchSpec, program: Program) -> Program:
         return program.evolve(build=_recipe(spec, base, f"FROM {base}\n", None))
     from .dockerfile import generated  # noqa: PLC0415 - as below
 
-    text = generated(base, needs, inherit_pip_config=spec.builder.inherit_pip_config)
+    text = generated(base, needs, inherit_pip_config=bool(spec.builder.inherit_pip_config))
     return program.evolve(build=_recipe(spec, base, text, needs.context()))
 
 
@@ -91,7 +91,7 @@ def _recipe(spec: LaunchSpec, base: str, text: str, context: bytes | None) -> Re
         dockerfile=text,
         context=context,
         repository=spec.repository,
-        inherit_pip_config=spec.builder.inherit_pip_config,
+        inherit_pip_config=bool(spec.builder.inherit_pip_config),
     )
 
 

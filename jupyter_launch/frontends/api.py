@@ -1,4 +1,4 @@
-"""W&B's documented objects: the `Api`, and the runs that `launch` and `launch_add` return."""
+"""W&B's documented `Api`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 from ..backends import check_name
 from ..config import setting
-from ..handle import RunHandle
 from ..job import Job
+from ..queues import change_queue, make_queue
 from ..resolve import find_job
-from ..runs import Queue
-from ..states import State
-from ..submit import Launcher, launcher, make_queue
+from ..runs import Queue, QueueRecord
+from ..submit import Launcher, launcher
+from .api_runs import SubmittedRun
 from .jobs import create_job
+from .run_queue import Prioritization, RunQueue, prioritizes
 
 
 class Api:
@@ -45,9 +46,10 @@ class Api:
 
     def create_run_queue(
         self, name: str, type: str = "local-container", entity: str | None = None,  # noqa: A002
+        prioritization_mode: Prioritization | None = "V0",
         config: Mapping[str, Any] | None = None,
         template_variables: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> RunQueue:  # fmt: skip
         """Make a queue.
 
         Parameters
@@ -58,6 +60,8 @@ class Api:
             The resource of items that name none.
         entity : str, optional
             Who owns it; default: `default_entity`.
+        prioritization_mode : {"V0", "DISABLED"}, optional
+            Whether items of higher priority go first (``"V0"``), or all in the order of submission.
         config : mapping, optional
             Options of the resource, laid under those of the items; ``{{name}}`` in it stands for
             a template variable.
@@ -73,9 +77,63 @@ class Api:
             When there is a queue of that name already.
         """
         check_name(type)
-        owner = entity or self.default_entity or ""
+        queue = Queue(self._owner(entity), name)
         given = {**(config or {}), "template_variables": template_variables or {}}
-        make_queue(self.launcher.store, Queue(owner, name), type, given)
+        prioritize = prioritizes(prioritization_mode)
+        make_queue(self.launcher.store, QueueRecord(queue, type, given, prioritize=prioritize))
+        return RunQueue(self.launcher, queue)
+
+    def upsert_run_queue(
+        self, name: str, resource_config: Mapping[str, Any],
+        resource_type: str = "local-container", entity: str | None = None,
+        template_variables: Mapping[str, Any] | None = None,
+        prioritization_mode: Prioritization | None = "V0",
+    ) -> RunQueue:  # fmt: skip
+        """Make a queue, or make the one of that name as if it was made now. Its items stay.
+
+        Parameters
+        ----------
+        name, entity, template_variables, prioritization_mode
+            As for `create_run_queue`.
+        resource_config : mapping
+            The ``config`` there.
+        resource_type : str
+            The ``type`` there.
+
+        Raises
+        ------
+        SpecError
+            As there.
+        """
+        args = (name, resource_type, entity, prioritization_mode)
+        queue = Queue(self._owner(entity), name)
+        if queue not in self.launcher.store.queues():
+            return self.create_run_queue(*args, resource_config, template_variables)
+        empty = {"resource_args": {}, "template_variables": template_variables or {}}
+        change_queue(
+            self.launcher.store,
+            queue,
+            {
+                "resource": resource_type,
+                "config": {**empty, **resource_config},
+                "prioritize": prioritizes(prioritization_mode),
+            },
+        )
+        return RunQueue(self.launcher, queue)
+
+    def run_queue(self, entity: str, name: str) -> RunQueue:
+        """Give a queue. Raises `QueueNotFound`."""
+        queue = Queue(entity, name)
+        self.launcher.store.ensure_queue(queue)
+        return RunQueue(self.launcher, queue)
+
+    def run_queues(self, entity: str | None = None) -> list[RunQueue]:
+        """Give all queues, or those of an entity."""
+        queues = self.launcher.store.queues()
+        return [RunQueue(self.launcher, q) for q in queues if entity in (None, q.entity)]
+
+    def _owner(self, entity: str | None) -> str:
+        return entity or self.default_entity or ""
 
     def create_job(
         self, job_type: str, path: str, *, spec: Mapping[str, Any] | None = None, **job: Any
@@ -113,65 +171,3 @@ class Api:
     def delete_job(self, name: str) -> None:
         """Delete a version of a job. Raises `StoreError` while a run needs it."""
         self.launcher.store.delete_job(self.job(name))
-
-
-class AbstractRun(RunHandle):
-    """A run as W&B's `launch` returns it. Nothing here is a coroutine; the run is awaitable."""
-
-    def get_status(self) -> State:
-        """Give the run's state, equal to W&B's word for it."""
-        return self.status
-
-    def get_logs(self) -> str:
-        """Give the whole log so far, as text."""
-        return self.logs()
-
-    def cancel(self) -> None:
-        """Stop the run, and wait until it is stopped."""
-        self.stop()
-
-
-class SubmittedRun(AbstractRun):
-    """A run that was started now."""
-
-
-class QueuedRun(AbstractRun):
-    """A run on a queue."""
-
-    @property
-    def state(self) -> State:
-        """The run's state: ``pending`` until an agent takes it."""
-        return self.status
-
-    @property
-    def queue_name(self) -> str:
-        """The queue's name."""
-        queue = self.run.queue
-        return queue.name if queue else ""
-
-    def wait_until_started(self, timeout: float | None = None) -> State:
-        """Block until the run has started or ended, and give its state then.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait at most.
-
-        Raises
-        ------
-        TimeoutError
-        """
-        return self.wait(timeout, until=lambda run: run.state in _STARTED or run.state.terminal)
-
-    wait_until_running = wait_until_started
-
-    def wait_until_finished(self, timeout: float | None = None) -> State:
-        """Block until the run has ended, and give its final state. Raises `TimeoutError`."""
-        return self.wait(timeout)
-
-    def delete(self) -> bool:
-        """Take the run off its queue. False if an agent has it already: then `stop` it."""
-        return self.store.delete(self.id)
-
-
-_STARTED = frozenset({State.RUNNING, State.STOPPING})

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from ..errors import LaunchError, SpecError
 from ..redact import redact_spec
+from .compare import compare
 from .copy_as import FORMS
 from .feed import Feed, Reply, Send
 from .record import bundle_of, safe
@@ -96,10 +97,17 @@ def _spec(feed: Feed, _message: dict[str, Any], reply: Reply) -> None:
     reply({"spec": redact_spec(json.loads(feed.handle.run.spec_json))}, None)
 
 
+def _diff(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
+    store = feed.handle.store
+    other = store.get(str(message.get("with", ""))[:64])
+    reply({"lines": compare(other, feed.handle.run, store)}, None)
+
+
 VERBS: Mapping[str, Verb] = {
     "lines": _lines,
     "find": _find,
     "bundle": _bundle,
     "copy": _copy,
     "spec": _spec,
+    "diff": _diff,
 }

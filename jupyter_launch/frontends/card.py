@@ -47,7 +47,7 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
         self._handle = handle
         # Messages belong to a cell by the context they are sent from.
         self._context = contextvars.copy_context()
-        more = {"stop": _stop, "relaunch": _relaunch}
+        more = {"stop": _stop, "relaunch": self._relaunch}
         self._feeds = Feeds(self._handle_of, TICK_S, blind=True, more=more)
         super().__init__(record=live_record(handle))
         self._hear_while_busy()
@@ -92,6 +92,12 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
             self._feeds.hear({"t": "bye", "v": "", "run": self._handle.id}, self._post)
         self._feeds.hear(message, self._post)
 
+    def _relaunch(self, feed: Feed, message: dict[str, Any], reply: Reply) -> None:
+        made = relaunch(feed.handle, message.get("config"), message.get("spec"))
+        reply({"run": made.id}, None)
+        # A page that is reloaded begins with the newest run.
+        self._context.copy().run(self.set_trait, "record", live_record(made))
+
     def _post(self, message: dict[str, Any], buffer: bytes | None) -> None:
         buffers = None if buffer is None else [buffer]
         self._context.copy().run(self.send, message, buffers)
@@ -100,8 +106,3 @@ class Card(anywidget.AnyWidget):  # type: ignore[misc]
 def _stop(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
     feed.handle.stop(wait=False, kill=bool(message.get("kill")))
     reply({}, None)
-
-
-def _relaunch(feed: Feed, message: dict[str, Any], reply: Reply) -> None:
-    made = relaunch(feed.handle, message.get("config"), message.get("spec"))
-    reply({"run": made.id}, None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..config import setting
+from ..config import setting, variable
 from ..errors import (
     ConfigError,
     LaunchError,
@@ -21,13 +21,25 @@ from ..errors import (
     SpecError,
     Unsupported,
 )
-from ..execute import preview
 from ..handle import RunHandle
+from ..placing import preview
 from ..redact import findings
 from ..sources.base import InMemory
 from ..states import State
 from ..submit import launcher
-from . import job_verbs, options, report, request, text, verbs
+from . import (
+    agent_verbs,
+    artifact_verbs,
+    job_verbs,
+    options,
+    queue_verbs,
+    relaunch,
+    report,
+    request,
+    store_verbs,
+    text,
+    verbs,
+)
 from .verbs import FAILED, OK
 
 USAGE = 2
@@ -93,7 +105,17 @@ def _submit(verb: str, words: Sequence[str]) -> int:
     for field in findings(spec.to_dict()):
         print(f"{field} looks like a secret; better: --secret NAME", file=sys.stderr)
     handle = made.add(spec) if verb == "add" else made.launch(spec)
-    return _show(handle, asked, wait=verb == "run" if asked.wait is None else asked.wait)
+    wait = verb == "run" if asked.wait is None else asked.wait
+    return _show(handle, as_json=asked.extra["json"], wait=wait)
+
+
+def _relaunch(arguments: argparse.Namespace) -> int:
+    """Launch a run again, and show its log unless it stands on a queue."""
+    config = relaunch.changes(arguments, lambda text: text)
+    old = launcher(setting("store", given=arguments.store).value).handle(arguments.id)
+    handle = old.relaunch(config)
+    wait = handle.run.queue is None if arguments.wait is None else arguments.wait
+    return _show(handle, as_json=arguments.json, wait=wait)
 
 
 def _standard_input(asked: options.Request) -> tuple[options.Request, str | None]:
@@ -113,13 +135,12 @@ def _standard_input(asked: options.Request) -> tuple[options.Request, str | None
     return asked, None
 
 
-def _show(handle: RunHandle, asked: options.Request, *, wait: bool) -> int:
-    as_json = asked.extra["json"]
+def _show(handle: RunHandle, *, as_json: bool, wait: bool) -> int:
     if wait:
         _watch(handle, silently=as_json)
     elif handle.run.queue is None:
         _hand_over(handle)
-    elif handle.run.owner is not None:
+    elif handle.run.spec.build:
         text.build(handle, sys.stderr)
     if as_json:
         print(report.as_json(report.plain(handle.run)))
@@ -142,7 +163,8 @@ def _hand_over(handle: RunHandle) -> None:
     handle.store.wait(handle.id, lambda run: run.state is State.RUNNING or run.state.terminal)
     command = [sys.executable, "-m", "jupyter_launch", "attach", handle.id]
     subprocess.Popen(
-        [*command, "--store", handle.store.url],
+        command,
+        env={**os.environ, variable("store"): handle.store.address},  # it may hold a password
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -155,10 +177,11 @@ _VERBS: dict[str, tuple[Verb, str]] = {
     "show": (verbs.show_run, "all that is known of a run"),
     "logs": (verbs.logs, "a run's log so far"),
     "attach": (verbs.attach, "a run's log from its first byte, followed to its end"),
+    "artifacts": (artifact_verbs.artifacts, "what a run left behind: list, print or copy it"),
     "stop": (verbs.stop, "stop runs, and wait until they are stopped"),
-    "agent": (verbs.agent, "claim runs from queues and execute them"),
+    "relaunch": (_relaunch, "launch a run again as it was recorded, as a new run"),
 }
-_READS = {"list", "show", "logs", "attach", "agent"}
+_READS = {"list", "show", "logs", "attach", "artifacts", "stop", "relaunch"}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -174,29 +197,32 @@ def _parser() -> argparse.ArgumentParser:
     made["list"].add_argument("--state", choices=[state.value for state in State])
     made["list"].add_argument("-q", "--queue", metavar="NAME")
     made["list"].add_argument("-n", "--limit", type=int, default=50, help="how many (50)")
-    for name in ("show", "logs", "attach"):
+    for name in ("show", "logs", "attach", "artifacts", "relaunch"):
         made[name].add_argument("id", help="id of the run")
     made["logs"].add_argument("-f", "--follow", action="store_true", help="to the run's end")
-    made["stop"].add_argument("ids", nargs="+", metavar="ID")
+    artifact_verbs.add_to(made["artifacts"])
+    relaunch.add_to(made["relaunch"])
+    _add_choice(made["stop"])
     made["stop"].add_argument("--kill", action="store_true", help="at once, without any grace")
-    agent = made["agent"]
-    agent.add_argument("-q", "--queue", action="append", dest="queues", metavar="NAME")
-    agent.add_argument("-j", "--max-jobs", type=int, default=1, help="runs at once (1)")
-    agent.add_argument(
-        "--idle", type=float, metavar="SECONDS", help="end after so long without work"
-    )
-    queues = subs.add_parser("queue", help="make and list queues").add_subparsers(required=True)
-    create = _verb(queues, "create", verbs.create_queue, "make a queue", reads=False)
-    create.add_argument("name")
-    create.add_argument("-r", "--resource", default="local-container")
-    create.add_argument("-c", "--config", metavar="FILE|JSON", help="resource_args of its items")
-    create.add_argument(
-        "--template-variables", metavar="FILE|JSON", help="such as {n: {schema: {type: integer}}}"
-    )
-    _verb(queues, "list", verbs.list_queues, "all queues", reads=True)
+    agent_verbs.add_to(subs, _verb)
+    queues = subs.add_parser("queue", help="make, list, change queues, and move what is on them")
+    queue_verbs.add_to(queues.add_subparsers(metavar="VERB", required=True), _told)
     jobs = subs.add_parser("job", help="make, list and delete jobs").add_subparsers(required=True)
     job_verbs.add_to(jobs, _verb)
+    stores = subs.add_parser("store", help="measure, check, prune the store of runs")
+    store_verbs.add_to(stores.add_subparsers(metavar="VERB", required=True), _verb)
     return parser
+
+
+def _add_choice(stop: argparse.ArgumentParser) -> None:
+    stop.add_argument("ids", nargs="*", metavar="ID")
+    stop.add_argument("--all", action="store_true", help="all of yours that have not ended")
+    stop.add_argument("--state", action="append", choices=verbs.OPEN, help="of --all, those in it")
+    stop.add_argument("-q", "--queue", metavar="NAME", help="of --all, those of this queue")
+
+
+def _told(subs: Any, name: str, verb: queue_verbs.Verb, about: str) -> argparse.ArgumentParser:
+    return _verb(subs, name, verbs.tell(verb), about, reads=True)
 
 
 def _verb(subs: Any, name: str, verb: Verb, about: str, *, reads: bool) -> argparse.ArgumentParser:

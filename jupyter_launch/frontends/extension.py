@@ -6,7 +6,11 @@ import sys
 import threading
 from typing import Any
 
-from .magics import LaunchMagics
+from .completion import Completion
+from .magics import NAMES, LaunchMagics
+
+_completions: dict[int, Completion] = {}
+"""What completes the magics' lines, by the identity of the magics."""
 
 
 def load(shell: Any) -> None:
@@ -15,6 +19,8 @@ def load(shell: Any) -> None:
         return
     magics = LaunchMagics(shell)
     shell.register_magics(magics)
+    if getattr(shell, "Completer", None) is not None:
+        _completions[id(magics)] = Completion(shell, magics)
     threading.Thread(target=_adopt, args=(magics.store or None,), daemon=True).start()
 
 
@@ -24,10 +30,12 @@ def unload(shell: Any) -> None:
     if magics is None:
         return
     for kind in shell.magics_manager.magics.values():
-        for name in ("launch", "launch_add"):
+        for name in NAMES:
             kind.pop(name, None)
     shell.magics_manager.registry.pop("LaunchMagics", None)
     shell.configurables.remove(magics)
+    if completion := _completions.pop(id(magics), None):
+        completion.close()
     if "jupyter_launch.submit" in sys.modules:
         from ..submit import close_all  # noqa: PLC0415
 

@@ -8,7 +8,8 @@ from typing import Any
 from ..errors import SpecError, Unsupported
 from ..spec import LaunchSpec
 from . import live
-from .api import Api, QueuedRun, SubmittedRun
+from .api import Api
+from .api_runs import QueuedRun, SubmittedRun
 from .arguments import FIELDS
 
 

@@ -8,11 +8,13 @@ import os
 import sys
 import threading
 import time
+import zlib
 from typing import Any
 
 from ..errors import RunStopped, StoreError
 from ..handle import Launches, RunHandle
 from .record import bundle_of, status_line
+from .saved import MIME
 from .text import stream
 
 
@@ -86,16 +88,25 @@ def _card(handle: RunHandle) -> None:
     from IPython.display import display, update_display  # noqa: PLC0415
 
     name = f"launch-{handle.id}"
+    metadata = {MIME: _origin()}
 
     def settle() -> None:
         with contextlib.suppress(StoreError):  # then the record stays as it is
             handle.wait()
-            update_display(bundle_of(handle), raw=True, display_id=name)
+            update_display(bundle_of(handle), raw=True, metadata=metadata, display_id=name)
 
-    display(_live_bundle(handle), raw=True, display_id=name)
+    display(_live_bundle(handle), raw=True, metadata=metadata, display_id=name)
     # What a thread displays belongs to a cell by the context the thread was started in.
     run = contextvars.copy_context().run
     threading.Thread(target=run, args=(settle,), name=f"card-{handle.id}", daemon=True).start()
+
+
+def _origin() -> dict[str, int]:
+    """Tell the running cell's text from others: a page can then see that it was changed since."""
+    kernel = getattr(shell(), "kernel", None)
+    parent = kernel.get_parent() if kernel is not None else {}
+    code = (parent or {}).get("content", {}).get("code")
+    return {} if code is None else {"cell": zlib.crc32(code.encode("utf-8", "replace"))}
 
 
 def _live_bundle(handle: RunHandle) -> dict[str, Any]:

@@ -1,13 +1,24 @@
-"""The magics: ``%launch``, ``%%launch``, ``%launch_add``, ``%%launch_add``."""
+"""The magics: ``%launch``, ``%launch_add``, and those around them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import Unicode
+from IPython.core.getipython import get_ipython
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    no_var_expand,
+)
+from traitlets import Bool, Unicode
 
 # What the magics do is imported when one is first used: loading the extension must cost nothing.
+
+_DOTTED = {"build_inherit_pip_config": "build.inherit_pip_config"}
+"""The settings whose names no trait can have."""
 
 
 @magics_class
@@ -20,6 +31,13 @@ class LaunchMagics(Magics):
     resource = Unicode("", help="where a cell, script or folder runs").tag(config=True)
     image = Unicode("", help="image a cell, script or folder runs in").tag(config=True)
     store = Unicode("", help="URL of the store of runs").tag(config=True)
+    build_inherit_pip_config = Bool(
+        None, allow_none=True, help="whether builds get pip's settings, certificates and logins"
+    ).tag(config=True)
+
+    def __init__(self, shell: Any, **options: Any) -> None:
+        super().__init__(shell, **options)
+        self.of_files = self.settings()  # what %config changes later, files did not say
 
     @no_var_expand
     @line_cell_magic
@@ -33,22 +51,69 @@ class LaunchMagics(Magics):
         """Put a cell, script, folder or image on a queue. ``%launch_add --help``: the options."""
         return self._run("launch_add", line, cell)
 
+    @no_var_expand
+    @line_cell_magic
+    def launch_form(self, line: str, cell: str | None = None) -> Any:
+        """Show a form that launches; it is filled with what the line and the cell say."""
+        from .form_magic import run  # noqa: PLC0415
+
+        given = () if cell is None else (cell,)
+        return run(self.shell, self.settings(), line, *given)
+
+    @no_var_expand
+    @line_magic
+    def relaunch(self, line: str) -> Any:
+        """Launch a recorded run again: ``%relaunch [RUN] [--set KEY=VALUE ...]``."""
+        from .relaunch_magic import run  # noqa: PLC0415
+
+        return run(self.shell, self.settings(), line)
+
+    @no_var_expand
+    @line_magic
+    def launch_config(self, line: str) -> Any:
+        """Show every setting, and where its value comes from: ``%launch_config [NAME ...]``."""
+        from .config_magic import run  # noqa: PLC0415
+
+        return run(self.shell, self.settings(), line)
+
+    @no_var_expand
+    @line_magic
+    def launch_queue(self, line: str) -> None:
+        """Make, show, change queues, and move what waits on them: ``%launch_queue [VERB ...]``."""
+        from IPython.display import display  # noqa: PLC0415
+
+        from .queue_magic import run  # noqa: PLC0415
+
+        if told := run(self.shell, self.settings(), line):
+            display(told)  # wherever it stands in the cell
+
+    def settings(self) -> dict[str, str | None]:
+        """Give what ``%config`` and IPython's configuration say, by the names of settings."""
+        said = {_DOTTED.get(name, name): getattr(self, name) for name in self.traits(config=True)}
+        return {name: None if value in (None, "") else str(value) for name, value in said.items()}
+
     def _run(self, verb: str, line: str, cell: str | None) -> Any:
         from .run_magic import run_magic  # noqa: PLC0415
 
-        settings = {name: getattr(self, name) or None for name in self.trait_names(config=True)}
-        return run_magic(self.shell, verb, settings, line, cell)
+        return run_magic(self.shell, verb, self.settings(), line, cell)
 
 
-def _describe(verb: str) -> Any:
+NAMES = ("launch", "launch_add", "launch_form", "relaunch", "launch_config", "launch_queue")
+"""The magics that loading the extension brings and unloading takes away."""
+
+
+def _describe(verb: str) -> Callable[[], str]:
     def getdoc() -> str:
-        from .run_magic import usage  # noqa: PLC0415
+        from .line_parsers import parser  # noqa: PLC0415
+        from .manual import page  # noqa: PLC0415
 
-        return usage(verb)
+        shell = get_ipython()
+        magics = shell and shell.magics_manager.registry.get(LaunchMagics.__name__)
+        return page(verb, parser(verb), magics.settings() if magics else {})
 
     return getdoc
 
 
-# IPython asks an object for `getdoc` before its docstring: `%launch?` shows every option.
-LaunchMagics.launch.getdoc = _describe("launch")
-LaunchMagics.launch_add.getdoc = _describe("launch_add")
+# IPython asks an object for `getdoc` before its docstring: `%launch?` shows the manual page.
+for _name in NAMES:
+    getattr(LaunchMagics, _name).getdoc = _describe(_name)

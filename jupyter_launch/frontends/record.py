@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..artifact import Kept
 from ..errors import SpecError
 from ..redact import redact_spec, redact_text
 from ..runs import Run
@@ -16,6 +17,7 @@ from ..sources.code import default_image
 from ..spec import PRIORITIES, LaunchSpec
 from ..states import State
 from ..terminal import visible
+from .artifact_list import noted
 from .saved import TAIL_BYTES, TAIL_LINES, saved
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ def live_record(handle: RunHandle) -> dict[str, Any]:
         "stopping": not run.state.terminal and run.stop_requested,
         "killing": not run.state.terminal and run.kill_requested,
         "ahead": handle.store.ahead(run) if waits else 0,
+        **(noted(handle.store.artifacts(run.id)) if run.state.terminal else {}),
         "attempts": [
             {"id": one.id, "state": one.state.value, "symbol": _LOOKS[one.state][0]}
             for one in handle.store.attempts(run.id)
@@ -103,11 +106,17 @@ def bundle_of(handle: RunHandle) -> dict[str, Any]:
         log = handle.store.read_log(run.id, start, window)
         if start == 0 or b"\r" not in log or log.count(b"\n") > TAIL_LINES:
             break  # only progress bars take many bytes for few lines
-    return bundle(run, log, earlier=start, notices=_notices(handle))
+    kept = handle.store.artifacts(run.id) if run.state.terminal else ()
+    return bundle(run, log, earlier=start, notices=_notices(handle), kept=kept)
 
 
 def bundle(
-    run: Run, log: bytes, *, earlier: int = 0, notices: Sequence[str] = ()
+    run: Run,
+    log: bytes,
+    *,
+    earlier: int = 0,
+    notices: Sequence[str] = (),
+    kept: Sequence[Kept] = (),
 ) -> dict[str, Any]:
     """Make the MIME bundle that stands for a run in a notebook file.
 
@@ -121,8 +130,10 @@ def bundle(
         Bytes of the log before that.
     notices : sequence of str
         What the user was told meanwhile.
+    kept : sequence of Kept
+        What it left behind.
     """
-    record = {**summary(run), "notices": [safe(text) for text in notices]}
+    record = {**summary(run), "notices": [safe(text) for text in notices], **noted(kept)}
     if not run.state.terminal:
         now = datetime.now().astimezone().isoformat(" ", "seconds")
         record["hint"] = f"So it stood at {now}; since then: jupyter launch logs {run.id}"

@@ -1,20 +1,25 @@
 """Launching a run again from what a page shows of it: the spec as it was, or edited.
 
 A page never gets what looks like a secret. Where an edited spec still has the mark that stood in
-its place, the recorded value is put back.
+its place, the recorded value is put back. The magic and the command line change its run config.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import SpecError
 from ..handle import RunHandle
+from ..option import opt
 from ..redact import REDACTED, redact_spec
 from ..spec import LaunchSpec
+from .values import flat, pairs, read
+
+_CONFIG = opt("-c", "--config", read="mapping")
 
 
 def relaunch(
@@ -48,6 +53,26 @@ def relaunch(
         overrides["run_config"] = {**made.overrides.run_config, **config}
         made = made.evolve(overrides=overrides)
     return handle.launcher.again(handle.run, made)
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of launching a run again."""
+    parser.add_argument(
+        "--set", nargs="+", action="append", metavar="KEY=VALUE", help="values of the run config"
+    )
+    parser.add_argument(
+        "-c", "--config", metavar="FILE|JSON|$VAR", help="run config, laid over the recorded one"
+    )
+    parser.add_argument(
+        "--wait", action=argparse.BooleanOptionalAction, help="block until the run has ended"
+    )
+
+
+def changes(given: argparse.Namespace, expand: Callable[[str], Any]) -> dict[str, Any]:
+    """Give the run config that the options say. Raises `SpecError`."""
+    config = dict(read(_CONFIG, given.config, expand)) if given.config is not None else {}
+    config.update(pairs("--set", flat(given.set or []), expand, typed=True))
+    return config
 
 
 def unredacted(edited: Any, shown: Any, recorded: Any, path: str = "") -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import redact
@@ -13,6 +13,7 @@ from .record import elapsed, program_text
 
 if TYPE_CHECKING:
     from ..handle import RunHandle
+    from ..retries import Attempt
     from ..runs import Event, Run
 
 
@@ -49,10 +50,11 @@ def event_json(event: Event) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
-def table(runs: Sequence[Run]) -> str:
-    """Show runs, one a line."""
+def table(runs: Sequence[Run], waiting: Mapping[str, str] | None = None) -> str:
+    """Show runs, one a line; where some wait, also for what."""
     now = time.time()
-    rows = [("ID", "STATE", "QUEUE", "TIME", "EXIT", "WHAT")]
+    last = ["WAITS FOR"] if waiting else []
+    rows: list[Sequence[str]] = [("ID", "STATE", "QUEUE", "TIME", "EXIT", "WHAT", *last)]
     for run in runs:
         took = run.seconds(now)
         what = redact.redact_text(run.name) if run.name else program_text(run.spec)
@@ -64,6 +66,7 @@ def table(runs: Sequence[Run]) -> str:
                 "-" if took is None else elapsed(took),
                 "-" if run.exit_code is None else str(run.exit_code),
                 what,
+                *([waiting.get(run.id, "-")] if waiting else []),
             )
         )
     return columns(rows)
@@ -88,5 +91,15 @@ def details(handle: RunHandle) -> str:
             facts[name] = time.strftime("%Y-%m-%d %H:%M:%S", stamp)
     if waits := handle.waiting_for():
         facts["waiting"] = waits
-    lines = columns([(f"{name}:", str(value)) for name, value in facts.items()])
+    rows = [(f"{name}:", str(value)) for name, value in facts.items()]
+    tried = handle.attempts()
+    rows += [_attempt(one) for one in tried] if len(tried) > 1 else []
+    lines = columns(rows)
     return f"{lines}\nspec:\n{as_json(spec)}"
+
+
+def _attempt(attempt: Attempt) -> tuple[str, str]:
+    times = [time.localtime(at) for at in (attempt.started, attempt.ended) if at is not None]
+    when = " to ".join(time.strftime("%H:%M:%S", at) for at in times)
+    told = redact.redact_text(attempt.outcome.partition("\n")[0])
+    return f"attempt {attempt.number}:", f"{when}  {told}" if when else told

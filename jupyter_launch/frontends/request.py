@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..backends import FALLBACK
-from ..config import setting, user_path
+from ..config import YES, setting, user_path
 from ..errors import SpecError
+from ..resolve import INHERIT
 from ..sources.base import Snapshots
 from ..sources.code import from_cell, from_path
 from ..spec import LaunchSpec, merge
@@ -86,4 +87,7 @@ def _with_defaults(data: dict[str, Any], defaults: Mapping[str, str | None]) -> 
     if own and data["resource"] != FALLBACK and docker.get("docker_image", "") == "":
         image = setting("image", given=defaults.get("image")).value
         data["docker"] = {**docker, "docker_image": image}
+    wanted = setting(INHERIT, given=defaults.get(INHERIT)).value in YES
+    if wanted != (setting(INHERIT).value in YES):
+        data["builder"] = {"inherit_pip_config": wanted, **(data.get("builder") or {})}
     return data

@@ -11,27 +11,16 @@ from IPython.core.error import UsageError
 from .. import redact
 from ..config import setting
 from ..errors import ConfigError, SpecError, Unsupported
-from ..execute import preview
+from ..placing import preview
 from ..sources.base import InMemory
 from ..submit import launcher
-from . import live, options, request, text
+from . import live, manual, options, request, text
+from .line_parsers import parser
 from .values import split
 
 if TYPE_CHECKING:
     from ..handle import RunHandle
     from ..spec import LaunchSpec
-
-_ABOUT = {
-    "launch": "Launch the cell, or a script, folder or image, now. Returns a handle at once; "
-    "the run outlives this kernel. Arguments of the program go after --.",
-    "launch_add": "Put the cell, or a script, folder or image, on a queue that agents drain. "
-    "Arguments of the program go after --.",
-}
-
-
-def usage(verb: str) -> str:
-    """Give a magic's help text."""
-    return options.parser(f"%{verb}", _ABOUT[verb]).format_help()
 
 
 def run_magic(
@@ -56,10 +45,10 @@ def run_magic(
         For everything else, and for a run that was waited for and failed.
     """
     try:
-        parser = options.parser(f"%{verb}", _ABOUT[verb])
-        asked = options.parse(parser, split(line, f"%{verb}"), shell.user_ns)
+        made = parser(verb)
+        asked = options.parse(made, split(line, f"%{verb}"), shell.user_ns)
         if asked.help:
-            print(parser.format_help())
+            print(manual.page(verb, made, settings))
             return None
         launched = _launch(shell, verb, settings, asked, cell)
     except (SpecError, ConfigError, Unsupported) as error:
@@ -81,7 +70,7 @@ def _launch(
     cell: str | None,
 ) -> RunHandle | None:
     url = setting("store", given=settings["store"]).value
-    defaults = {name: settings[name] for name in ("entity", "project", "resource", "image")}
+    defaults = {name: said for name, said in settings.items() if name not in ("queue", "store")}
     if asked.dry_run:
         keep = InMemory()
         spec = request.spec_of(asked, cell, keep, defaults, {})

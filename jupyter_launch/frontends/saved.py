@@ -17,6 +17,7 @@ from ..redact import redact_text
 from ..style import MARK, PLAIN
 from ..terminal import Line, fold, to_ansi, to_html, to_plain
 from ..terminal import Run as Piece
+from .artifact_list import in_words
 
 MIME = "application/vnd.jupyter-launch.run.v1+json"
 TAIL_LINES = 200
@@ -29,6 +30,10 @@ LIMIT = 79_500
 PLAIN_LINES = 20
 """How many lines the text has room for in any case; few viewers show it rather than the HTML."""
 
+COLOURED = 60
+"""How many coloured pieces the HTML has, the newest: a notebook's table of contents parses them all
+whenever it is opened. The data and the text keep every colour."""
+
 LINE_LENGTH, LINE_BYTES = 2000, 12_000
 """A longer line is cut, in characters; one that still takes more bytes loses its colours."""
 
@@ -39,7 +44,7 @@ _BOX = (
     f"{_LINE};border-radius:6px;overflow:hidden;margin:2px 0"
 )
 _ROW = "padding:0 12px;margin:3px 0;overflow-wrap:break-word"
-_BADGE = "color:#fff;background:{};border-radius:4px;padding:2px 8px;font-weight:600"
+_BADGE = "color:#fff;background-color:{};border-radius:4px;padding:2px 8px;font-weight:600"
 _CODE = "font-family:var(--jp-code-font-family,monospace);font-size:12px"
 _DIM = "opacity:.7"
 _BAD = "color:#d93c3c;font-weight:600"
@@ -47,12 +52,12 @@ _BAD = "color:#d93c3c;font-weight:600"
 _SCROLL = (
     "display:flex;flex-direction:column-reverse;max-height:24em;overflow:auto;margin-top:7px;"
     "scrollbar-color:rgba(128,128,128,.5) transparent;"
-    f"border-top:1px solid {_LINE};background:rgba(128,128,128,.06)"
+    f"border-top:1px solid {_LINE};background-color:rgba(128,128,128,.06)"
 )
 _PRE = (
     "flex:none;overflow:visible;"  # it is the column that scrolls
     "margin:0;padding:8px 12px;white-space:pre-wrap;overflow-wrap:break-word;color:inherit;"
-    f"background:none;border:0;line-height:1.45;{_CODE}"
+    f"background-color:transparent;border:0;line-height:1.45;{_CODE}"
 )
 
 
@@ -77,7 +82,7 @@ def saved(
     lines = fold(log, TAIL_LINES + 1, len(log))
     last = _last(lines)
     cut = cut or len(last) < len(lines)
-    written = [_written(line) for line in _without_secrets(last)]
+    written = _with_few_colours([_written(line) for line in _without_secrets(last)])
     view, shown = _within_a_quarter(record, spec, took)
     room = LIMIT - size(_bundle(view, shown, took, _NO_LOG))
     return _bundle(view, shown, took, _that_fit(written, room, cut=cut))
@@ -148,7 +153,18 @@ def _written(line: Line) -> _Written:
     written = _Written(to_ansi([made]), to_html([made]), to_plain([made]))
     if max(map(_cost, written)) <= LINE_BYTES:
         return written
-    return _Written(written.bare, to_html([(Piece(written.bare, PLAIN),)]), written.bare)
+    return _Written(written.bare, _escaped(written.bare), written.bare)
+
+
+def _with_few_colours(lines: Sequence[_Written]) -> list[_Written]:
+    """Take the colours of the older lines out of the HTML."""
+    keep = _count((line.html.count("</") for line in reversed(lines)), COLOURED)
+    older, newer = lines[: len(lines) - keep], lines[len(lines) - keep :]
+    return [*(line._replace(html=_escaped(line.bare)) for line in older), *newer]
+
+
+def _escaped(text: str) -> str:
+    return to_html([(Piece(text, PLAIN),)])
 
 
 def _that_fit(lines: Sequence[_Written], room: int, *, cut: bool) -> _Log:
@@ -220,7 +236,7 @@ def _without_secrets(lines: list[Line]) -> list[Line]:
 
 def _plain(view: Mapping[str, Any], took: str, log: Sequence[str], more: str) -> str:
     head = [f"{view['symbol']} {view['state']}", view["name"], view["id"], took]
-    said = [*view["notices"], view["reason"], view["hint"]]
+    said = [*view["notices"], view["reason"], view["hint"], _artifacts(view)]
     below = [line for text in [" · ".join(view["facts"]), *said] for line in text.splitlines()]
     shown = [*([more] if more else []), *log]
     return "\n".join(
@@ -234,7 +250,11 @@ def _html(view: Mapping[str, Any], took: str, log: str, more: str) -> str:
         [
             _tag("span", _BADGE.format(view["color"]), f"{view['symbol']} {view['state']}"),
             _tag("strong", "margin:0 4px", view["name"]),
-            _tag("code", f"{_CODE};{_DIM};background:none;color:inherit;padding:0", view["id"]),
+            _tag(
+                "code",
+                f"{_CODE};{_DIM};background-color:transparent;color:inherit;padding:0",
+                view["id"],
+            ),
             _tag("span", f"{_DIM};margin-left:4px", took),
         ]
     )
@@ -244,6 +264,7 @@ def _html(view: Mapping[str, Any], took: str, log: str, more: str) -> str:
         *(_tag("div", f"{_ROW};white-space:pre-wrap", f"⚠ {text}") for text in view["notices"]),
         _tag("div", f"{_ROW};{_BAD if view['state'] in _LOST else ''}", view["reason"]),
         _tag("div", f"{_ROW};white-space:pre-wrap", view["hint"]),
+        _tag("div", _ROW, _artifacts(view)),
     ]
     if log or more:
         note = f"{_tag('span', f'{_DIM};font-style:italic', more)}\n" if more else ""
@@ -252,6 +273,11 @@ def _html(view: Mapping[str, Any], took: str, log: str, more: str) -> str:
     else:
         rows.append('<div style="height:5px"></div>')
     return f'<div style="{_BOX}">{"".join(rows)}</div>'
+
+
+def _artifacts(view: Mapping[str, Any]) -> str:
+    named = in_words(view)
+    return f"artifacts: {named}" if named else ""
 
 
 def _unbroken(fact: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import datetime, timezone
+from pathlib import Path
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
@@ -43,11 +44,17 @@ class JupyterLaunch(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the routes."""
         os.environ[SERVED] = "1"
-        self._worker, self._audience = Worker(), Audience(self._touch)
+        assert self.serverapp is not None
+        # Other contents managers than that of files have no such folder.
+        root = getattr(self.serverapp.contents_manager, "root_dir", None)
+        self._worker = Worker(Path(root).absolute() if root else None)
+        self._audience = Audience(self._touch)
         given = {"worker": self._worker}
         self.handlers.append((f"/{PREFIX}/stream", Stream, {**given, "audience": self._audience}))
         for path, handler in ROUTES.items():
-            pattern = re.escape(path).replace(r"\{id\}", "([^/]+)")
+            pattern = re.escape(path)
+            for name, form in {"id": "([^/]+)", "queue": "([^/]+)", "name": "(.+)"}.items():
+                pattern = pattern.replace(rf"\{{{name}\}}", form)
             self.handlers.append((f"/{PREFIX}/{pattern}", handler, given))
         self.handlers.append((f"/{PREFIX}(?:/.*)?", Missing, given))
         if self.keep_server_alive:

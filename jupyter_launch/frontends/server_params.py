@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ..errors import SpecError
+from ..spec import ID_PATTERN
 from ..states import State
 
 LARGEST = 2**53 - 1
@@ -40,6 +41,7 @@ def _flag(text: str) -> bool:
 Whole = Annotated[int, BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[Whole, Field(le=LARGEST)]
+Priority = Literal["critical", "high", "medium", "low"]
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
@@ -60,10 +62,22 @@ class RunsQuery(Params):
     limit: Annotated[Whole, Field(ge=1, le=1000)] = 50
 
 
-class NewRun(Params):
-    """A launch: now, or on a queue."""
+class ListQuery(Params):
+    """What is shown as a list, and told of whenever it changes."""
 
-    spec: dict[str, Any]
+    what: Literal["runs", "queues", "items", "jobs"]
+    state: tuple[State, ...] = ()
+    queue: Annotated[str, Field(max_length=200)] | None = None
+    notebook: Annotated[str, Field(max_length=4096)] | None = None
+    text: Annotated[str, Field(max_length=1000)] | None = None
+    limit: Annotated[int, Field(strict=True, ge=1, le=1000)] = 50
+
+
+class NewRun(Params):
+    """A launch, now or on a queue: of a spec, or of a file of the server with a spec around it."""
+
+    spec: dict[str, Any] | None = None
+    path: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     add: StrictBool = False
 
 
@@ -78,6 +92,14 @@ class Relaunch(Params):
 
     config: dict[str, Any] | None = None
     spec: dict[str, Any] | None = None
+
+
+class MovedRun(Params):
+    """Another queue, or another priority, of a run that waits."""
+
+    queue: Name | None = None
+    entity: Name | None = None
+    priority: Priority | None = None
 
 
 class EventsQuery(Params):
@@ -115,6 +137,12 @@ class CopyQuery(Params):
     form: Annotated[Literal["magic", "python", "cli"], Field(alias="as")]
 
 
+class DiffQuery(Params):
+    """With which other run, the older one, a run is compared."""
+
+    other: Annotated[str, Field(alias="with", pattern=rf"^{ID_PATTERN.pattern}$")]
+
+
 class LogQuery(Params):
     """How a log is sent."""
 
@@ -129,15 +157,42 @@ class QueueConfig(Params):
     """What is laid under the items of a queue."""
 
     resource_args: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    template_variables: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-class NewQueue(Params):
+class ChangedQueue(Params):
+    """What is changed about a queue; what is not given stays."""
+
+    resource: Name = "local-container"
+    config: QueueConfig = QueueConfig()
+    state: Literal["running", "paused", "draining"] = "running"
+    prioritize: StrictBool = True
+    max_running: Annotated[int, Field(strict=True, ge=1, le=LARGEST)] | None = None
+    retry: dict[str, Any] | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields of the queue's record that were given."""
+        return self.model_dump(exclude_unset=True, exclude={"name", "entity"})
+
+
+class NewQueue(ChangedQueue):
     """A queue to be made."""
 
     name: Name
     entity: Name | None = None
-    resource: Name = "local-container"
-    config: QueueConfig = QueueConfig()
+
+
+class QueueQuery(Params):
+    """Whose queue it is."""
+
+    entity: Name | None = None
+
+
+class DeleteQueue(QueueQuery):
+    """Whose queue is deleted, and whether also with items that wait on it."""
+
+    force: Flag = False
 
 
 P = TypeVar("P", bound=Params)

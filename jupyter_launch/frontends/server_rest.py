@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .server_service import Service
 
 AUTH_RESOURCE = "jupyter_launch"
-"""What an authorizer is asked about. Reading is ``read``; stopping and making queues is ``write``;
-starting a program is ``execute``."""
+"""What an authorizer is asked about. Reading is ``read``; stopping and moving runs, making and
+changing queues is ``write``; starting a program is ``execute``."""
 
 BODY = 4 * 1024 * 1024
 """The largest request body, in bytes."""
@@ -33,6 +33,7 @@ STATUS = {
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.RunNotFound: HTTPStatus.NOT_FOUND,
     errors.QueueNotFound: HTTPStatus.NOT_FOUND,
+    errors.ArtifactNotFound: HTTPStatus.NOT_FOUND,
 }
 """The status of an error: its own, or that of the nearest class above it."""
 

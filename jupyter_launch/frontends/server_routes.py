@@ -8,6 +8,8 @@ from pathlib import Path
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from ..runs import DRAINING, PAUSED, RUNNING
+from .server_artifacts import Artifact
 from .server_log import Log
 from .server_rest import Rest
 
@@ -48,6 +50,12 @@ class Run(Rest):
     async def get(self, run_id: str) -> None:
         """Give its record."""
         await self.reply(lambda service: service.run(run_id, self.query))
+
+    @web.authenticated
+    @authorized("write")
+    async def patch(self, run_id: str) -> None:
+        """Move it to another queue, or give it another priority."""
+        await self.reply(lambda service: service.move(run_id, self.body))
 
 
 class Stop(Rest):
@@ -110,6 +118,16 @@ class Samples(Rest):
         await self.reply(lambda service: service.samples(run_id, self.query))
 
 
+class Artifacts(Rest):
+    """``runs/ID/artifacts``."""
+
+    @web.authenticated
+    @authorized("read")
+    async def get(self, run_id: str) -> None:
+        """List what it left behind."""
+        await self.reply(lambda service: service.artifacts(run_id, self.query))
+
+
 class Bundle(Rest):
     """``runs/ID/bundle``."""
 
@@ -140,6 +158,16 @@ class Spec(Rest):
         await self.reply(lambda service: service.spec(run_id, self.query))
 
 
+class Diff(Rest):
+    """``runs/ID/diff``."""
+
+    @web.authenticated
+    @authorized("read")
+    async def get(self, run_id: str) -> None:
+        """Compare it with another."""
+        await self.reply(lambda service: service.diff(run_id, self.query))
+
+
 class Queues(Rest):
     """``queues``."""
 
@@ -154,6 +182,53 @@ class Queues(Rest):
     async def post(self) -> None:
         """Make a queue."""
         await self.reply(lambda service: service.create_queue(self.body), HTTPStatus.CREATED)
+
+
+class Queue(Rest):
+    """``queues/NAME``."""
+
+    @web.authenticated
+    @authorized("read")
+    async def get(self, name: str) -> None:
+        """Give all about it."""
+        await self.reply(lambda service: service.queue(name, self.query))
+
+    @web.authenticated
+    @authorized("write")
+    async def patch(self, name: str) -> None:
+        """Change it."""
+        await self.reply(lambda service: service.change_queue(name, self.query, self.body))
+
+    @web.authenticated
+    @authorized("write")
+    async def delete(self, name: str) -> None:
+        """Delete it."""
+        await self.reply(lambda service: service.delete_queue(name, self.query))
+
+
+class Turned(Rest):
+    """``queues/NAME/pause`` and the like."""
+
+    state = RUNNING
+
+    @web.authenticated
+    @authorized("write")
+    async def post(self, name: str) -> None:
+        """Let it take and give items, or not."""
+        change = {"state": self.state}
+        await self.reply(lambda service: service.change_queue(name, self.query, change))
+
+
+class Pause(Turned):
+    """``queues/NAME/pause``."""
+
+    state = PAUSED
+
+
+class Drain(Turned):
+    """``queues/NAME/drain``."""
+
+    state = DRAINING
 
 
 class Agents(Rest):
@@ -187,10 +262,17 @@ ROUTES: dict[str, type[Rest]] = {
     "runs/{id}/lines": Lines,
     "runs/{id}/find": Find,
     "runs/{id}/samples": Samples,
+    "runs/{id}/artifacts": Artifacts,
+    "runs/{id}/artifacts/{name}": Artifact,
     "runs/{id}/bundle": Bundle,
     "runs/{id}/copy": Copy,
     "runs/{id}/spec": Spec,
+    "runs/{id}/diff": Diff,
     "queues": Queues,
+    "queues/{queue}": Queue,
+    "queues/{queue}/pause": Pause,
+    "queues/{queue}/resume": Turned,
+    "queues/{queue}/drain": Drain,
     "agents": Agents,
     "openapi.yaml": Description,
 }

@@ -8,33 +8,42 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from .. import backends
 from .._version import __version__
 from ..config import setting
-from ..errors import LaunchError, RunNotFound
+from ..errors import LaunchError, RunNotFound, SpecError
 from ..handle import RunHandle
+from ..queues import change_queue, look_at, make_queue, requeue
 from ..redact import redact_spec
-from ..runs import Queue
-from ..spec import ID_PATTERN, LaunchSpec
-from ..states import OWNED, State
-from ..stores.base import FIRST_QUEUE, Agent
-from ..submit import close_all, launcher, make_queue
+from ..runs import Queue, QueueRecord
+from ..sources.code import from_path
+from ..spec import ID_PATTERN, PRIORITIES, LaunchSpec
+from ..stores.queue_verbs import FIRST_QUEUE
+from ..submit import close_all, launcher
+from . import queue_rows
+from . import server_lists as lists
 from . import server_params as params
+from .artifact_list import listed
+from .compare import compare
 from .copy_as import FORMS
-from .feed import Feed, described
+from .feed import Feed, Send, described
 from .feeds import Feeds
 from .record import bundle_of, live_record, safe, summary
 from .relaunch import relaunch
+from .server_lists import Desk
+from .server_live_lists import LiveLists
 
 Query: TypeAlias = Mapping[str, Sequence[str]]
 Json: TypeAlias = dict[str, Any]
 
 TICK_S = 0.05
 """A page is told at most twenty times a second what is new about a run."""
+
+ITEMS = 100
+"""How many of a queue's items are given at most."""
 
 PIECE = 1 << 20
 """How much of a log is held in memory while it is sent, in bytes."""
@@ -43,16 +52,23 @@ PIECE = 1 << 20
 class Service:
     """The store that the kernels of this server use, opened by the same rules.
 
+    Parameters
+    ----------
+    root : Path, optional
+        Where the server's notebooks are, if they are files.
+
     Raises
     ------
     ConfigError, StoreUnavailable
         When it cannot be opened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path | None = None) -> None:
         self.launcher = launcher(setting("store").value)
         self.store = self.launcher.store
+        self.desk = Desk(root)
         self.feeds = Feeds(self.handle, TICK_S)
+        self.lists = LiveLists(self.store, self.desk)
         # Nobody may look after the runs of kernels that died; it must not keep a page waiting.
         threading.Thread(target=self._sweep, name="launch-sweep", daemon=True).start()
 
@@ -62,8 +78,18 @@ class Service:
 
     def close(self) -> None:
         """End the threads. Runs go on."""
+        self.lists.close()
         self.feeds.close()
         close_all()
+
+    def hear(self, message: Json, send: Send) -> None:
+        """Take one message of a page. Raises `SpecError`."""
+        (self.lists if message["t"] == "list" else self.feeds).hear(message, send)
+
+    def leave(self, send: Send) -> None:
+        """Forget a page."""
+        self.lists.leave(send)
+        self.feeds.leave(send)
 
     def handle(self, run_id: str) -> RunHandle:
         """Give the handle of a run. Raises `RunNotFound`."""
@@ -83,14 +109,19 @@ class Service:
         if asked.queue is not None or asked.entity is not None:
             queue = Queue(_entity(asked.entity), asked.queue or FIRST_QUEUE)
             if queue.name != FIRST_QUEUE:
-                self.store.queue_config(queue)  # says so if there is none
+                self.store.queue(queue)  # says so if there is none
         runs = self.store.runs(states=asked.state, queue=queue, limit=asked.limit)
         return {"runs": [summary(run) for run in runs]}
 
     def create(self, body: Json) -> Json:
         """Launch a spec, now or on a queue."""
         asked = params.from_body(params.NewRun, body)
-        spec = LaunchSpec.from_dict(asked.spec)
+        if asked.spec is None and asked.path is None:
+            raise SpecError("There is neither a spec nor a path to launch.", field="spec")
+        spec = LaunchSpec.from_dict(asked.spec or {})
+        if asked.path is not None:
+            file = str(self.desk.file(asked.path))
+            spec = spec.evolve(source=from_path(file, (), self.store))
         return live_record((self.launcher.add if asked.add else self.launcher.launch)(spec))
 
     def run(self, run_id: str, query: Query) -> Json:
@@ -102,6 +133,17 @@ class Service:
         """Stop a run, without waiting for its end."""
         handle, asked = self.handle(run_id), params.from_body(params.Stop, body)
         handle.stop(wait=False, kill=asked.kill)
+        return live_record(handle)
+
+    def move(self, run_id: str, body: Json) -> Json:
+        """Move a waiting run to another queue, or give it another priority."""
+        handle, asked = self.handle(run_id), params.from_body(params.MovedRun, body)
+        run, queue = handle.run, None
+        if asked.queue is not None:
+            owner = asked.entity or (run.queue and run.queue.entity)
+            queue = Queue(_entity(owner), asked.queue)
+        priority = None if asked.priority is None else PRIORITIES[asked.priority]
+        self.launcher.rescue(requeue(self.store, run, queue, priority))
         return live_record(handle)
 
     def relaunch(self, run_id: str, body: Json) -> Json:
@@ -123,6 +165,11 @@ class Service:
         handle, asked = self.handle(run_id), params.from_query(params.SamplesQuery, query)
         return {"samples": [list(row) for row in self.store.samples(handle.id, asked.after)]}
 
+    def artifacts(self, run_id: str, query: Query) -> Json:
+        """List what a run left behind."""
+        params.from_query(params.NoQuery, query)
+        return {"artifacts": listed(self.store.artifacts(self.handle(run_id).id))}
+
     def bundle(self, run_id: str, query: Query) -> Json:
         """Give what stands for a run in a saved notebook."""
         params.from_query(params.NoQuery, query)
@@ -137,6 +184,11 @@ class Service:
         """Give a run's spec, without what looks like a secret."""
         params.from_query(params.NoQuery, query)
         return {"spec": redact_spec(json.loads(self.handle(run_id).run.spec_json))}
+
+    def diff(self, run_id: str, query: Query) -> Json:
+        """Give what changed from another run to a run."""
+        handle, asked = self.handle(run_id), params.from_query(params.DiffQuery, query)
+        return {"lines": compare(self.handle(asked.other).run, handle.run, self.store)}
 
     # -- logs ----------------------------------------------------------------------------------
 
@@ -179,54 +231,45 @@ class Service:
     def queues(self, query: Query) -> list[Json]:
         """List the queues."""
         params.from_query(params.NoQuery, query)
-        agents = self.store.agents()
-        states = {State.PENDING: self._counts([State.PENDING]), State.RUNNING: self._counts(OWNED)}
-        return [self._queue(queue, states, agents) for queue in self.store.queues()]
+        return lists.queues(self.store)
 
     def create_queue(self, body: Json) -> Json:
         """Make a queue."""
         asked = params.from_body(params.NewQueue, body)
         queue = Queue(_entity(asked.entity), asked.name)
-        for name, given in asked.config.resource_args.items():
-            backends.backend(name).check(given)
-        config = asked.config.model_dump(exclude_defaults=True)
-        make_queue(self.store, queue, asked.resource, config)
-        return self._queue(queue, {}, self.store.agents())
+        make_queue(self.store, QueueRecord(queue, **asked.given))
+        return self._queue(queue)
+
+    def queue(self, name: str, query: Query) -> Json:
+        """Give a queue with its config, what waits on it, and who serves it."""
+        queue = Queue(_entity(params.from_query(params.QueueQuery, query).entity), name)
+        (look,) = look_at(self.store, queue)
+        return {
+            **queue_rows.plain(look),
+            "config": queue_rows.config(look.record),
+            "items": queue_rows.items(self.store, queue, ITEMS),
+            "serving": [lists.agent_row(agent) for agent in look.agents],
+        }
+
+    def change_queue(self, name: str, query: Query, body: Json) -> Json:
+        """Change what is given of a queue."""
+        queue = Queue(_entity(params.from_query(params.QueueQuery, query).entity), name)
+        change_queue(self.store, queue, params.from_body(params.ChangedQueue, body).given)
+        return self._queue(queue)
+
+    def delete_queue(self, name: str, query: Query) -> Json:
+        """Delete a queue, if it is forced to with what waits on it."""
+        asked = params.from_query(params.DeleteQueue, query)
+        queue = Queue(_entity(asked.entity), name)
+        return {"stopped": self.store.delete_queue(queue, force=asked.force)}
+
+    def _queue(self, queue: Queue) -> Json:
+        return queue_rows.plain(look_at(self.store, queue)[0])
 
     def agents(self, query: Query) -> list[Json]:
         """List the agents that are alive."""
         params.from_query(params.NoQuery, query)
-        return [
-            {
-                "id": agent.id,
-                "host": agent.owner.partition(":")[0],
-                "queues": [{"entity": q.entity, "name": q.name} for q in agent.queues],
-                "max_jobs": agent.max_jobs,
-                "status": agent.status,
-                "started": agent.started,
-                "heartbeat": agent.heartbeat,
-            }
-            for agent in self.store.agents()
-        ]
-
-    def _counts(self, states: Sequence[State] | frozenset[State]) -> Counter[Queue | None]:
-        return Counter(run.queue for run in self.store.runs(states=states, limit=COUNTED))
-
-    def _queue(
-        self, queue: Queue, counts: Mapping[State, Counter[Queue | None]], agents: Sequence[Agent]
-    ) -> Json:
-        return {
-            "entity": queue.entity,
-            "name": queue.name,
-            "resource": self.store.queue_config(queue)[0],
-            "pending": counts.get(State.PENDING, Counter())[queue],
-            "running": counts.get(State.RUNNING, Counter())[queue],
-            "agents": sum(queue in agent.queues for agent in agents),
-        }
-
-
-COUNTED = 100_000
-"""How many runs that have not ended are counted at most."""
+        return lists.agents(self.store)
 
 
 def _entity(given: str | None) -> str:

@@ -31,7 +31,7 @@ MESSAGE = 1 << 20
 UNSUPPORTED_DATA, TRY_AGAIN_LATER = 1003, 1013
 """Why a websocket is closed (RFC 6455, section 7.4)."""
 
-KINDS = {"watch": "have", "follow": "on", "ack": "seq", "bye": "", "ask": "id"}
+KINDS = {"watch": "have", "follow": "on", "ack": "seq", "bye": "", "ask": "id", "list": "on"}
 """What a page may say, and the number or flag that goes with it."""
 
 
@@ -51,7 +51,7 @@ def understood(message: dict[str, Any]) -> dict[str, Any]:
         raise SpecError(
             f"A page cannot say {str(kind)[:40]!r}.", hint=f"Known: {', '.join(KINDS)}."
         )
-    for name in ("v", "run"):
+    for name in ("v",) if kind == "list" else ("v", "run"):
         value = message.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= 100:
             raise SpecError(f"{name} must be a text of 1 to 100 characters.", field=name)
@@ -159,7 +159,7 @@ class Stream(JsonErrors, WebSocketMixin, WebSocketHandler, JupyterHandler):
                 return
             try:
                 heard = understood(said)
-                await self._worker.run(lambda service: service.feeds.hear(heard, self._send))
+                await self._worker.run(lambda service: service.hear(heard, self._send))
             except LaunchError as error:
                 self._excuse(said, error)
             except Exception:
@@ -178,7 +178,7 @@ class Stream(JsonErrors, WebSocketMixin, WebSocketHandler, JupyterHandler):
     async def _leave(self) -> None:
         async with self._turn:  # after what it said last
             with contextlib.suppress(LaunchError, RuntimeError):  # the server ends as well
-                await self._worker.run(lambda service: service.feeds.leave(self._send))
+                await self._worker.run(lambda service: service.leave(self._send))
 
     def _excuse(self, said: dict[str, Any], error: LaunchError) -> None:
         head = {name: said.get(name) for name in ("v", "run", "id")}

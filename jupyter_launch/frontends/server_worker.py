@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ class Worker:
 
     A server starts as fast with the extension as without it, and one in which nobody launches
     anything never opens a store.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Where the server's notebooks are, if they are files.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="jupyter-launch")
         self._lock = threading.Lock()
         self._service: Service | None = None
@@ -50,5 +57,5 @@ class Worker:
             if self._service is None:
                 from .server_service import Service  # noqa: PLC0415
 
-                self._service = Service()
+                self._service = Service(self._root)
             return self._service

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..config import user_path
+from ..config import near, user_path
 from ..errors import SpecError
 from ..option import Option
 from ..spec import PRIORITIES
@@ -35,7 +35,7 @@ def read(option: Option, given: Any, expand: Callable[[str], Any]) -> Any:
     if option.read == "number":
         return _number(value, flag)
     if option.read == "priority":
-        return _priority(str(value), flag)
+        return priority(str(value), flag)
     return str(value)
 
 
@@ -103,12 +103,17 @@ def _number(value: Any, flag: str) -> float:
         raise SpecError(f"{flag} takes a number, not {value!r}.", field=flag) from error
 
 
-def _priority(word: str, flag: str) -> int:
+def priority(word: str, flag: str) -> int:
+    """Read one of W&B's words for a priority, or its number. Raises `SpecError`."""
     if word in PRIORITIES:
         return PRIORITIES[word]
     if word in map(str, PRIORITIES.values()):
         return int(word)
-    raise SpecError(f"{flag} takes {', '.join(PRIORITIES)} (or 0 to 3), not {word!r}.", field=flag)
+    raise SpecError(
+        f"{flag} takes {', '.join(PRIORITIES)} (or 0 to 3), not {word!r}.",
+        hint=near(word, tuple(PRIORITIES)).rstrip(),
+        field=flag,
+    )
 
 
 def pairs(

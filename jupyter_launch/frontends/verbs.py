@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import signal
 import sys
-from typing import Any
+from collections.abc import Callable
 
-from ..agent import Serving
 from ..config import setting
-from ..errors import ExecutionError, RunStopped
+from ..errors import ExecutionError, LaunchError, RunStopped, SpecError
 from ..handle import RunHandle
-from ..runs import Queue
+from ..runs import Queue, Run
 from ..states import State
-from ..stores.base import FIRST_QUEUE
-from ..submit import Launcher, launcher, make_queue
+from ..stores.queue_verbs import FIRST_QUEUE
+from ..submit import Launcher, launcher
+from ..terminal import visible
+from ..waiting import waits
 from . import report
-from .values import load_mapping
+from .queue_verbs import Verb
+from .table import Table, each
 
 OK, FAILED = 0, 1
+
+OPEN = [state.value for state in State if not state.terminal]
+EVERY = 1_000_000
+"""How many runs are stopped at most with one word."""
 
 
 def code(state: State) -> int:
@@ -31,9 +37,16 @@ def list_runs(arguments: argparse.Namespace) -> int:
     """Show runs, newest first."""
     states = [State(arguments.state)] if arguments.state else []
     queue = _queue(arguments, arguments.queue) if arguments.queue else None
-    runs = _launcher(arguments).store.runs(states=states, queue=queue, limit=arguments.limit)
-    shown = report.as_json([report.plain(run) for run in runs]) if arguments.json else None
-    print(shown or (report.table(runs) if runs else "no runs"))
+    store = _launcher(arguments).store
+    runs = store.runs(states=states, queue=queue, limit=arguments.limit)
+    waiting = waits(store, runs)
+    if arguments.json:
+        more = [{"waits_for": waiting[run.id]} if run.id in waiting else {} for run in runs]
+        print(
+            report.as_json([report.plain(run) | one for run, one in zip(runs, more, strict=True)])
+        )
+    else:
+        print(report.table(runs, waiting) if runs else "no runs")
     return OK
 
 
@@ -87,65 +100,59 @@ def _complain_of(handle: RunHandle) -> None:
 
 def stop(arguments: argparse.Namespace) -> int:
     """Stop runs and wait until they are."""
-    for run_id in arguments.ids:
-        state = _launcher(arguments).handle(run_id).stop(kill=arguments.kill)
-        print(f"{run_id} {state}")
-    return OK
-
-
-def agent(arguments: argparse.Namespace) -> int:
-    """Claim runs from queues and execute them, until told to end."""
     made = _launcher(arguments)
+    ids = arguments.ids
+    if arguments.all:
+        ids = [*ids, *(run.id for run in _stoppable(arguments))]
+    elif not ids:
+        raise SpecError(
+            "Stop which runs?",
+            hint="Give their ids, or --all with, as wanted, --state pending or -q QUEUE.",
+            field="ids",
+        )
+    for run_id in ids:  # all of them first, so that they end side by side
+        with contextlib.suppress(LaunchError):
+            made.handle(run_id).stop(wait=False, kill=arguments.kill)
+    plain, code = [], OK
+    for run_id in dict.fromkeys(ids):
+        told = each([run_id], lambda one: str(made.handle(one).stop(kill=arguments.kill)))
+        plain += told.plain
+        code = max(code, show(told, as_json=False) if not arguments.json else failed(told))
     if arguments.json:
-        agents = [{**vars(a), "queues": [str(q) for q in a.queues]} for a in made.store.agents()]
-        print(report.as_json(agents))
-        return OK
-    queues = [_queue(arguments, name) for name in arguments.queues or [setting("queue").value]]
-    serving = Serving(made, queues, max_jobs=arguments.max_jobs, idle_s=arguments.idle, say=_say)
-
-    def on_signal(number: int, frame: Any) -> None:
-        del number, frame
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _say("taking no more runs; a second signal leaves the ones here to the next agent")
-        serving.drain()
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    _say(f"agent {serving.record.id} serves {', '.join(map(str, queues))}")
-    made.sweep()
-    serving.run()
-    return OK
+        print(report.as_json(plain))
+    elif not ids:
+        print("no such runs")
+    return code
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _stoppable(arguments: argparse.Namespace) -> list[Run]:
+    """Give the runs of the user, or of a queue, that have not ended."""
+    states = [State(word) for word in arguments.state or OPEN]
+    queue = _queue(arguments, arguments.queue) if arguments.queue else None
+    runs = _launcher(arguments).store.runs(states=states, queue=queue, limit=EVERY)
+    entity = setting("entity", given=arguments.entity).value
+    return [run for run in runs if queue or run.entity in (entity, None)]
 
 
-def create_queue(arguments: argparse.Namespace) -> int:
-    """Make a queue."""
-    queue = _queue(arguments, arguments.name)
-    given = {
-        "resource_args": arguments.config and load_mapping(arguments.config, "--config"),
-        "template_variables": arguments.template_variables
-        and load_mapping(arguments.template_variables, "--template-variables"),
-    }
-    config = {name: value for name, value in given.items() if value}
-    make_queue(_launcher(arguments).store, queue, arguments.resource, config)
-    print(f"made {queue}")
-    return OK
+def tell(verb: Verb) -> Callable[[argparse.Namespace], int]:
+    """Make a verb of the command line of one that gives a table."""
+    return lambda arguments: show(verb(_launcher(arguments), arguments), as_json=arguments.json)
 
 
-def list_queues(arguments: argparse.Namespace) -> int:
-    """Show the queues."""
-    store = _launcher(arguments).store
-    rows = [
-        {"entity": queue.entity, "name": queue.name, "resource": store.queue_config(queue)[0]}
-        for queue in store.queues()
-    ]
-    table = report.columns([("ENTITY", "NAME", "RESOURCE"), *(tuple(r.values()) for r in rows)])
-    print(report.as_json(rows) if arguments.json else table)
-    return OK
+def show(told: Table, *, as_json: bool) -> int:
+    """Print what a verb has to tell, and give its exit code."""
+    if as_json:
+        print(report.as_json(told.plain))
+    elif told.text:
+        print(told.text)
+    for line in () if as_json else told.problems:
+        print(visible(line), file=sys.stderr)
+    return failed(told)
+
+
+def failed(told: Table) -> int:
+    """Give the exit code that says whether all that was asked for was done."""
+    return FAILED if told.problems else OK
 
 
 def _launcher(arguments: argparse.Namespace) -> Launcher:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SpecError
 from ..job import JobRef, parse_ref
-from . import code, image
+from . import code, image, notebook
 
 if TYPE_CHECKING:
     from ..program import Program
@@ -32,6 +32,12 @@ def check(spec: LaunchSpec) -> None:
     kind = spec.kind
     if spec.source is not None and not spec.overrides.entry_point:
         code.command(spec.source)  # raises unless it is known what to run
+        if notebook.is_notebook(spec.source.main) and spec.overrides.args:
+            raise SpecError(
+                "A notebook takes no arguments, and some were given after --.",
+                hint="Values for it are run config: --set lr=0.1 sets the parameter lr.",
+                field="overrides.args",
+            )
     if kind != "git" and (spec.git.version or spec.git.repo):
         raise SpecError(
             "A version is of a git repository, and none is launched.",

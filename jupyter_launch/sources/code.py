@@ -15,6 +15,7 @@ from ..config import user_path
 from ..errors import SpecError
 from ..program import Program
 from ..spec_parts import Source
+from . import notebook
 
 if TYPE_CHECKING:
     from ..spec import LaunchSpec
@@ -84,6 +85,8 @@ def from_path(text: str, include: Sequence[str], keep: Snapshots) -> Source:
         files = [*_tree(path), *_included(include)]
         main = "main.py" if any(name == "main.py" for name, _ in files) else None
     else:
+        if notebook.is_notebook(path.name):
+            notebook.check_notebook(path)
         files = [(path.name, path), *_included(include)]
         main = path.name
     kept = _keep(files, keep)
@@ -155,6 +158,8 @@ def program(spec: LaunchSpec, snapshots: Snapshots) -> Program:
     files = snapshots.get_snapshot(source.snapshot) if source.snapshot else None
     if source.body is not None:
         files = _with_cell(files, cell_name(source.body), source.body)
+    elif notebook.is_notebook(source.main) and not spec.overrides.entry_point:
+        files = notebook.with_runner(files)
     return made(spec, files, spec.overrides.entry_point or command(source))
 
 
@@ -227,6 +232,8 @@ def command(source: Source) -> tuple[str, ...]:
     suffix = posixpath.splitext(source.main)[1]
     if suffix == ".py":
         return (PYTHON, source.main)
+    if suffix == notebook.SUFFIX:
+        return (PYTHON, notebook.RUNNER, source.main)
     return ("/bin/sh", source.main) if suffix == ".sh" else (f"./{source.main}",)
 
 

@@ -24,10 +24,21 @@ def open_store(url: str) -> Store:
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     points = {point.name: point for point in entry_points(group="jupyter_launch.stores")}
-    scheme = url.partition("://")[0]
+    scheme, found, _ = url.partition("://")
     if scheme not in points:
+        # What follows may hold a password.
         raise ConfigError(
-            f"No store is known for {url!r}.", hint=f"Known schemes: {', '.join(sorted(points))}."
+            f"No store is known for {scheme + '://...' if found else url!r}.",
+            hint=f"Known schemes: {', '.join(sorted(points))}.",
         )
-    store: Store = points[scheme].load()(url)
+    try:
+        kind = points[scheme].load()
+    except ImportError as error:
+        if (error.name or "").startswith(__package__.partition(".")[0]):
+            raise
+        raise ConfigError(
+            f"A store at {scheme}:// needs more than is installed here ({error}).",
+            hint="Install it: pip install 'jupyter_launch[postgres]'",
+        ) from error
+    store: Store = kind(url)
     return store

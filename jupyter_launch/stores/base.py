@@ -1,50 +1,54 @@
 """The seam to the places where runs are recorded.
 
-Public verbs are what every store promises; one contract-test class holds all of them to it. A
-store is opened by URL (`jupyter_launch.stores.open_store`).
+Public verbs are what every store promises; one contract-test class holds all of them to it.
 """
 
 from __future__ import annotations
 
+import difflib
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from ..bell import Listener
-from ..errors import QueueNotFound, RunNotFound
-from ..job import Job, JobName, JobRef
-from ..runs import Event, LogPiece, LogPosition, Queue, Run, Sample
+from ..errors import RunNotFound
+from ..runs import NO_ROOM, Event, LogPiece, LogPosition, Queue, Room, Run, Sample
 from ..spec import LaunchSpec
 from ..states import State
+from .artifact_verbs import ArtifactVerbs
+from .job_verbs import JobVerbs
+from .queue_verbs import QueueVerbs
+from .upkeep_verbs import UpkeepVerbs
 
 LEASE_S = 15.0
 """How long a lease lasts without being renewed, in seconds."""
 
+RECENT = 200
+"""How many runs, the newest, are looked at for one whose id is like one that is not there."""
+
 NEW_WORK = "queue"
 """The topic that rings when an item was put on any queue."""
 
-FIRST_QUEUE = "default"
-"""The queue that needs no creating: every entity has it."""
+ANY_RUN = "runs"
+"""The topic that rings when a run was recorded, got into another state, or was deleted."""
 
 
-@dataclass(frozen=True)
-class Agent:
-    """A process that claims from queues, as the store records it. Times are Unix seconds."""
+class Offer(NamedTuple):
+    """The room of an owner who claims: what is free now, and when nothing runs."""
 
-    id: str
-    owner: str
-    queues: tuple[Queue, ...]
-    max_jobs: int
-    started: float
-    heartbeat: float
-    status: str
+    free: Room
+    whole: Room
 
 
 @dataclass(frozen=True)
 class Change:
-    """What changes with a run's state, or not (``None``); `error` is the kind of the reason."""
+    """What changes with a run's state, or not (``None``); `error` is the kind of the reason.
+
+    `retry_in` is for a run that goes back to be tried once more, in so many seconds at the
+    earliest: the next time it starts is its next attempt.
+    """
 
     reason: str = ""
     error: str | None = None
@@ -52,16 +56,23 @@ class Change:
     resource: str | None = None
     exit_code: int | None = None
     spec_json: str | None = None
+    retry_in: float | None = None
 
 
-class Store(ABC):
+class Store(QueueVerbs, JobVerbs, ArtifactVerbs, UpkeepVerbs):
     """Runs, their events and logs, and queues. Safe to use from several threads and processes.
 
     Every verb raises `StoreUnavailable` when the store cannot be reached or written.
+
+    `url` is for people and `address` what to open it by: it may hold a password, and goes to other
+    processes through the environment alone.
     """
 
     url: str
+    address: str
     id: str
+    private: ClassVar[bool] = False
+    """Whether all that is in it comes from the one user whose file it is."""
 
     # -- runs ----------------------------------------------------------------------------------
 
@@ -73,23 +84,46 @@ class Store(ABC):
         queue: Queue | None = None,
         owner: str | None = None,
         parent: str | None = None,
+        room: Room = NO_ROOM,
     ) -> Run:
         """Record a run, durably: pending on `queue`, or leased by `owner` from the start.
+
+        It is claimed only by who offers the `room` that it asks for.
 
         Raises
         ------
         QueueNotFound
             When there is no such queue.
+        StoreError
+            When the queue takes nothing more, because it is drained.
         SpecError
             When the spec's `run_id` is taken.
         """
 
     @abstractmethod
-    def claim(self, queues: Sequence[Queue], owner: str, names: Iterable[str]) -> Run | None:
-        """Lease the next pending run: lowest priority number first, then in order of submission.
+    def claim(
+        self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
+    ) -> Run | None:
+        """Lease the next run of the first of the queues that has one: never to two owners.
 
-        `names` are the environment names the owner has: a run that asks for a secret the owner
-        cannot give is left to others. Never gives one run to two owners.
+        Within a queue, the lowest priority number goes first, then who was submitted first. A queue
+        that is paused, or has as many runs at work as it may, gives none. Left to others are runs
+        that ask for a secret that is not among the environment `names` of the owner, and those that
+        ask for more than it has.
+
+        A run that must wait for room holds back those behind it, in all queues: otherwise small
+        ones could pass it for ever.
+
+        Parameters
+        ----------
+        queues : sequence of Queue
+            Those that do not exist are passed over.
+        owner : str
+            Who claims.
+        names : iterable of str
+            What is in its environment.
+        offer : Offer, optional
+            Its room; without it, all there is.
         """
 
     @abstractmethod
@@ -100,7 +134,9 @@ class Store(ABC):
     def sweep(self, owner: str) -> list[Run]:
         """Take over runs whose owner is gone; give the ones `owner` now holds.
 
-        A queued run that never started goes back to its queue instead.
+        A queued run that never started goes back to its queue instead. A program on another machine
+        is left to the owners there for one more lease. Runs that waited on their queue for longer
+        than their `max_wait_time` fail.
         """
 
     @abstractmethod
@@ -116,12 +152,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def leftovers(self, before: float) -> list[Run]:
-        """Give runs that ended before a Unix time and still have a handle: see `clear_handle`."""
+    def leftovers(self, before: float, host: str) -> list[Run]:
+        """Give runs of a machine that ended before a Unix time and still have a handle."""
 
     @abstractmethod
-    def clear_handle(self, run_id: str) -> None:
-        """Record that nothing is left of an ended run at its backend."""
+    def clear_handle(self, run_id: str, handle: str) -> None:
+        """Record that nothing is left of an ended run, or attempt, at its backend."""
 
     @abstractmethod
     def request_stop(self, run_id: str, *, kill: bool = False) -> Run:
@@ -138,17 +174,33 @@ class Store(ABC):
         """Give a run. Raises `RunNotFound`."""
         run = self.find(run_id)
         if run is None:
-            raise RunNotFound(
-                f"There is no run {run_id!r} in {self.url}.",
-                hint="`jupyter launch list` shows the runs there are.",
-            )
+            known = [one.id for one in self.runs(limit=RECENT)]
+            begun = [one for one in known if one.startswith(run_id)]
+            raise self._unknown(run_id, begun[:3] or difflib.get_close_matches(run_id, known))
         return run
+
+    def _unknown(self, run_id: str, alike: Sequence[str] = ()) -> RunNotFound:
+        meant = f"Did you mean {' or '.join(alike)}? " if alike else ""
+        return RunNotFound(
+            f"There is no run {run_id!r} in {self.url}.",
+            hint=f"{meant}`jupyter launch list` shows the runs there are.",
+        )
 
     @abstractmethod
     def runs(
-        self, *, states: Iterable[State] = (), queue: Queue | None = None, limit: int = 50
+        self,
+        *,
+        states: Iterable[State] = (),
+        queue: Queue | None = None,
+        notebook: str | None = None,
+        text: str | None = None,
+        limit: int = 50,
     ) -> list[Run]:
-        """Give runs, newest first."""
+        """Give runs, newest first: of a notebook, with a text in their id, name or program."""
+
+    @abstractmethod
+    def places(self) -> Mapping[str, int]:
+        """Count, for every pending run on a queue, those that will be claimed before it."""
 
     @abstractmethod
     def attempts(self, run_id: str) -> list[Run]:
@@ -157,6 +209,17 @@ class Store(ABC):
     @abstractmethod
     def ahead(self, run: Run) -> int:
         """Count the pending runs that will be claimed before this pending one."""
+
+    @abstractmethod
+    def requeue(self, run: Run) -> Run:
+        """Record another queue, priority, spec or room of a pending run. Its place is by its age.
+
+        Raises
+        ------
+        QueueNotFound
+        IllegalTransition
+            When it is not pending any more.
+        """
 
     @abstractmethod
     def delete(self, run_id: str) -> bool:
@@ -200,84 +263,11 @@ class Store(ABC):
     def samples(self, run_id: str, after: float = 0.0) -> list[Sample]:
         """Give the samples taken after a Unix time, in order."""
 
-    # -- queues and agents ---------------------------------------------------------------------
-
-    @abstractmethod
-    def create_queue(self, queue: Queue, resource: str, config: Mapping[str, Any]) -> bool:
-        """Make a queue; False if there is one of that name, which stays as it is.
-
-        ``config["resource_args"]`` is laid under the resource_args of the queue's items.
-        """
-
-    @abstractmethod
-    def queue_config(self, queue: Queue) -> tuple[str, dict[str, Any]]:
-        """Give a queue's resource and default config. Raises `QueueNotFound`."""
-
-    def ensure_queue(self, queue: Queue) -> None:
-        """Make the queue if it is an entity's first one. Raises `QueueNotFound` for others."""
-        try:
-            self.queue_config(queue)
-        except QueueNotFound:
-            if queue.name != FIRST_QUEUE:
-                raise
-            self.create_queue(queue, "local-container", {})
-
-    @abstractmethod
-    def queues(self) -> list[Queue]:
-        """Give all queues."""
-
-    @abstractmethod
-    def put_agent(self, agent: Agent) -> None:
-        """Record an agent, or its heartbeat."""
-
-    @abstractmethod
-    def drop_agent(self, agent_id: str) -> None:
-        """Forget an agent that ended."""
-
-    @abstractmethod
-    def agents(self) -> list[Agent]:
-        """Give the agents that are alive."""
-
-    # -- jobs and snapshots --------------------------------------------------------------------
-
-    @abstractmethod
-    def put_job(self, name: JobName, content: Mapping[str, Any], aliases: Sequence[str]) -> Job:
-        """Make a version of a job, and let ``latest`` and the aliases point to it.
-
-        Where its newest version says the same already (see `digest`), that one is given.
-        """
-
-    @abstractmethod
-    def find_job(self, ref: JobRef) -> Job | None:
-        """Give the version of a job that an alias points to, or ``None``."""
-
-    @abstractmethod
-    def jobs(self, entity: str | None = None, project: str | None = None) -> list[Job]:
-        """Give all versions of all jobs, or of an entity's or project's: newest version first."""
-
-    @abstractmethod
-    def delete_job(self, job: Job) -> None:
-        """Delete a version of a job; ``latest`` then points to the newest that is left.
-
-        Raises
-        ------
-        StoreError
-            Naming the runs that have not ended and need it: then nothing is deleted.
-        """
-
-    @abstractmethod
-    def put_snapshot(self, chunks: bytes | Iterable[bytes]) -> str:
-        """Keep a tar archive and give its name, which follows from its content alone."""
-
-    @abstractmethod
-    def get_snapshot(self, name: str) -> bytes:
-        """Give back a tar archive. Raises `StoreError` if it is not there."""
-
     # -- waking up -----------------------------------------------------------------------------
 
     @abstractmethod
     def listen(self, topic: str) -> Listener:
-        """Listen to a run id, an owner or `NEW_WORK`; enter it *before* looking."""
+        """Listen to a run id, an owner or a topic; enter it *before* looking."""
 
     def wait(
         self, run_id: str, until: Callable[[Run], bool], timeout: float | None = None

@@ -10,6 +10,8 @@ from ..bell import Bell, ring
 from ..errors import StoreUnavailable
 from ..runs import LogPiece, LogPosition, Sample
 from . import log_file, sample_file
+from .artifact_files import ArtifactFiles
+from .folder_upkeep import FolderUpkeep
 from .snapshot_file import SnapshotFiles
 
 
@@ -19,12 +21,14 @@ class Folder:
     Parameters
     ----------
     path : Path
-        Made if need be, with ``logs``, ``snapshots`` and ``bells`` in it.
+        Made if need be, with ``logs``, ``snapshots`` and ``bells`` in it, later ``artifacts``.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._bells = path, path / "bells"
         self._snapshots = SnapshotFiles(path / "snapshots")
+        self.artifacts = ArtifactFiles(path / "artifacts")
+        self.upkeep = FolderUpkeep(path)
         self._writers: dict[str, log_file.LogWriter] = {}
         self._lock = threading.Lock()
         try:
@@ -104,11 +108,11 @@ class Folder:
 
     def listen(self, topic: str) -> Bell:
         """Listen to a topic."""
-        return Bell(self._path / "bells", _short(topic))
+        return Bell(self._bells, _short(topic))
 
-    def ring(self, topic: str) -> None:
-        """Wake those who listen to a topic."""
-        ring(self._path / "bells", _short(topic))
+    def ring(self, topics: Iterable[str]) -> None:
+        """Wake those who listen to any of the topics."""
+        ring(self._bells, *map(_short, topics))
 
 
 def _short(topic: str) -> str:

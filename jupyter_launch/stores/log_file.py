@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ..runs import LogPiece, LogPosition
+from ..runs import ATTEMPT, LogPiece, LogPosition
 
 try:
     import fcntl
@@ -25,9 +25,7 @@ except ImportError:  # Windows: one writer per run is kept by the lease alone
     fcntl = None  # type: ignore[assignment]
 
 RECORD = struct.Struct("<dIB3x")
-"""Unix time, length in bytes, stream (1 stdout, 2 stderr, 3 build)."""
-
-STREAMS = 4
+"""Unix time, length in bytes, stream (1 stdout, 2 stderr, 3 build, 4 a further attempt)."""
 
 
 def read(path: Path, offset: int, limit: int) -> bytes:
@@ -63,20 +61,23 @@ def pieces(path: Path, start: int, limit: int) -> list[LogPiece]:
 
 def _totals(index: bytes, size: int) -> tuple[LogPosition, bytes]:
     """Count the streams of a log of `size` bytes, and give the part of the index that is true."""
-    counts = [0] * STREAMS
+    earlier, counts = 0, [0] * ATTEMPT
     true = bytearray()
     whole = len(index) - len(index) % RECORD.size
     for at, length, stream in RECORD.iter_unpack(index[:whole]):
-        length = min(length, size - sum(counts))  # noqa: PLW2901
+        length = min(length, size - earlier - sum(counts))  # noqa: PLW2901
         if length <= 0:
             break
-        counts[stream] += length
+        if stream == ATTEMPT:
+            earlier, counts = earlier + sum(counts) + length, [0] * ATTEMPT
+        else:
+            counts[stream] += length
         true += RECORD.pack(at, length, stream)
-    rest = size - sum(counts)
+    rest = size - earlier - sum(counts)
     if rest:
         counts[1] += rest
         true += RECORD.pack(time.time(), rest, 1)
-    return LogPosition(*counts[1:]), bytes(true)
+    return LogPosition(*counts[1:])._replace(earlier=earlier), bytes(true)
 
 
 class LogWriter:

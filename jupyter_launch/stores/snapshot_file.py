@@ -27,10 +27,10 @@ STAMPS = 1000
 """How many states of files are remembered."""
 
 LEFT_OVER_S = 24 * 3600.0
-"""After how long without a change a file that is no snapshot is cleared away."""
+"""After how long a file that is no snapshot, or one that nobody needs, may be cleared away."""
 
 
-_NAME = re.compile("[0-9a-f]{64}")
+NAME = re.compile("[0-9a-f]{64}")
 
 
 WRITE_BEHIND = 8 << 20
@@ -76,7 +76,7 @@ class SnapshotFiles:
         """Give back the bytes kept under that name."""
         path = self._path / name
         try:
-            if not _NAME.fullmatch(name):  # names come from specs: none may lead elsewhere
+            if not NAME.fullmatch(name):  # names come from specs: none may lead elsewhere
                 raise FileNotFoundError(name)
             data = path.read_bytes()
         except OSError as error:
@@ -97,7 +97,7 @@ class SnapshotFiles:
         with self._part() as part:
             with part:
                 name, size = _hashed_into(part, chunks)
-                if _size(self._path / name) == size:
+                if _touched(self._path / name) == size:
                     return name
                 part.flush()
                 os.fsync(part.fileno())  # a name that promises content must not come before it
@@ -131,7 +131,7 @@ class SnapshotFiles:
             name, _, proof = (self._path / "stamps" / stamp).read_text("ascii").partition(" ")
         except (OSError, ValueError):
             return None
-        return name if proof == _proof(stamp, name) and _size(self._path / name) else None
+        return name if proof == _proof(stamp, name) and _touched(self._path / name) else None
 
     def _remember(self, stamp: str, name: str) -> None:
         """Write down what a stamp stands for. To fail costs time at the next launch, no more."""
@@ -175,8 +175,10 @@ def _proof(stamp: str, name: str) -> str:
     return hashlib.sha256(f"{stamp} {name}".encode()).hexdigest()
 
 
-def _size(path: Path) -> int | None:
+def _touched(path: Path) -> int | None:
+    """Give the size of a file that is wanted again: nobody clears it away for a while."""
     try:
+        os.utime(path)
         return path.stat().st_size
     except OSError:
         return None

@@ -4,29 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import sqlite3
 import threading
+import time
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config import user_path
 from ..errors import ConfigError, StoreUnavailable
+from . import sqlite_journal
+from .database import Row
 from .sql import statements
+from .sqlite_clock import tick
 
-SCHEMA_VERSION = 3
+T = TypeVar("T")
+
+SCHEMA_VERSION = 4
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
+PAUSE_S, LONG_S = 0.003, 0.5
+"""How long it waits before it tries again, and after how long it does so less often."""
+_NO_VALUES: Mapping[str, Any] = {}
+
+
+def parse(url: str) -> tuple[Path, str | None]:
+    """Give the path in a store's URL, which follows ``sqlite:///``, and the journal asked for.
+
+    Raises
+    ------
+    ConfigError
+    """
+    _, slashes, rest = url.partition(":///")
+    name, journal = sqlite_journal.split(rest)
+    if not slashes or not name:
+        raise ConfigError(f"{url!r} names no file.", hint="Write sqlite:///path/of/it.db")
+    return user_path(name).absolute(), journal
 
 
 def path_of(url: str) -> Path:
-    """Give the path in a store's URL: all that follows ``sqlite:///``. Raises `ConfigError`."""
-    _, slashes, name = url.partition(":///")
-    if not slashes or not name:
-        raise ConfigError(f"{url!r} names no file.", hint="Write sqlite:///path/of/it.db")
-    return user_path(name).absolute()
+    """Give the path in a store's URL. Raises `ConfigError`."""
+    return parse(url)[0]
 
 
 class SQLiteFile:
@@ -36,23 +57,32 @@ class SQLiteFile:
     ----------
     path : Path
         The file. It and its folder are made, for this user's eyes only.
+    journal : str, optional
+        ``wal`` or ``delete``; default: what fits the filesystem.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, journal: str | None = None) -> None:
         self.path = path
+        self._journal = journal
+        self.found: int | None = None
+        """The version of the tables as it was at first."""
         self._sql = statements("sqlite")
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._later: list[Callable[[], None]] = []
         _FILES.add(self)
         with self.transaction():
             pass
 
-    def rows(self, statement: str, /, **values: Any) -> list[sqlite3.Row]:
+    def rows(self, statement: str, /, **values: Any) -> list[Row]:
         """Run the statement of that name and give its rows."""
-        with self.lock, _translated(self.path):
-            return self._open().execute(self._sql[statement], values).fetchall()
+        with self.lock:
+            try:
+                return _patiently(self._open(), self._sql[statement], values)
+            except sqlite3.Error as error:
+                raise _unavailable(self.path, error) from error
 
-    def row(self, statement: str, /, **values: Any) -> sqlite3.Row | None:
+    def row(self, statement: str, /, **values: Any) -> Row | None:
         """Run the statement of that name and give its first row, if it has one."""
         rows = self.rows(statement, **values)
         return rows[0] if rows else None
@@ -65,19 +95,37 @@ class SQLiteFile:
             if connection.in_transaction:
                 yield
                 return
-            connection.execute("BEGIN IMMEDIATE")
+            _patiently(connection, "BEGIN IMMEDIATE")
             try:
                 yield
-                connection.execute("COMMIT")
+                _patiently(connection, "COMMIT")
             except BaseException:
+                self._later.clear()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            later, self._later = self._later, []
+        for act in later:
+            act()
+
+    def one_step(self, act: Callable[[], T], /) -> T:
+        """Call something in one transaction."""
+        with self.transaction():
+            return act()
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Call something now, or once this thread's transaction is committed."""
+        with self.lock:
+            if self._connection is not None and self._connection.in_transaction:
+                self._later.append(act)
+                return
+        act()
 
     def about(self) -> Mapping[str, str]:
         """Give what the file says of itself."""
         with self.lock, _translated(self.path):
-            return dict(self._open().execute("SELECT key, value FROM about").fetchall())
+            rows = self._open().execute("SELECT key, value FROM about").fetchall()
+            return {row["key"]: row["value"] for row in rows}
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -88,17 +136,24 @@ class SQLiteFile:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = connect(self.path)
+            connection = connect(self.path, self._journal)
             try:
                 self._migrate(connection)
             except BaseException:
                 connection.close()  # with it goes what an upgrade that failed had begun
                 raise
+            connection.create_function("launch_now", 0, time.time)
+            connection.create_function("launch_tick", 0, tick(connection))
+            connection.execute(self._sql["note_leases"])
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on, see `_patiently`
             self._connection = connection
         return self._connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        if _version(connection) == SCHEMA_VERSION:
+        version = _version(connection)
+        if self.found is None:
+            self.found = version
+        if version == SCHEMA_VERSION:
             return
         connection.execute("BEGIN IMMEDIATE")
         version = _version(connection)
@@ -115,6 +170,28 @@ class SQLiteFile:
                 f"(schema {version}, this one knows {SCHEMA_VERSION}).",
                 hint="Upgrade: pip install -U jupyter_launch",
             )
+
+
+def _patiently(
+    connection: sqlite3.Connection, statement: str, values: Mapping[str, Any] = _NO_VALUES
+) -> list[Row]:
+    """Run a statement, again as long as others are at it, and give its rows.
+
+    SQLite itself would look again after up to 0.1 s, where others are done within a millisecond;
+    to look more often than this only makes them slower. What is refused has changed nothing.
+    """
+    deadline = None
+    while True:
+        try:
+            return connection.execute(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            now = time.monotonic()
+            deadline = deadline or now + BUSY_S
+            if "is locked" not in str(error) or now > deadline:
+                raise
+        long = now > deadline - BUSY_S + LONG_S
+        # Those who wait must not all look at the same moments.
+        time.sleep(random.uniform(0.5, 1.5) * (PAUSE_S * 10 if long else PAUSE_S))  # noqa: S311
 
 
 _FILES: weakref.WeakSet[SQLiteFile] = weakref.WeakSet()
@@ -147,11 +224,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()["user_version"]
     return version
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+def connect(path: Path, journal: str | None = None) -> sqlite3.Connection:
     """Open, or make, a file with the settings of every store. Raises `StoreUnavailable`."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -163,9 +244,12 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.row_factory = _as_dict
+    try:
+        sqlite_journal.choose(connection, path, journal, BUSY_S)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -198,12 +282,16 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        words = str(error)
-        unknown = ("answered with an error", "This may be a bug: please report it.")
-        what, hint = next((cause for clue, cause in _CAUSES.items() if clue in words), unknown)
-        raise StoreUnavailable(
-            f"The store {path} {what} ({words}).",
-            hint=hint
-            or f"Move it away (mv {path} {path}.damaged) and a new one is made. The logs in "
-            f"{path}.d/logs are plain text and stay readable.",
-        ) from error
+        raise _unavailable(path, error) from error
+
+
+def _unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    words = str(error)
+    unknown = ("answered with an error", "This may be a bug: please report it.")
+    what, hint = next((cause for clue, cause in _CAUSES.items() if clue in words), unknown)
+    return StoreUnavailable(
+        f"The store {path} {what} ({words}).",
+        hint=hint
+        or f"Move it away (mv {path} {path}.damaged) and a new one is made. The logs in "
+        f"{path}.d/logs are plain text and stay readable.",
+    )

@@ -6,24 +6,34 @@ import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { ITranslator } from "@jupyterlab/translation";
 
 import { ENGLISH, type Words } from "./card/messages.js";
+import { panel } from "./panel/plugin.js";
+import { relaunch } from "./relaunch.js";
 import { MIME, RunRenderer } from "./renderer.js";
-import { Server } from "./server.js";
+import { IServer, Server } from "./server.js";
 
 const RANK = -20; // before the widget's view, which has -10
 
-const plugin: JupyterFrontEndPlugin<void> = {
+const server: JupyterFrontEndPlugin<Server> = {
+  id: "jupyter_launch:server",
+  description: "The way to the server that all parts of a page share.",
+  autoStart: true,
+  provides: IServer,
+  activate: (app: JupyterFrontEnd) => new Server(app.serviceManager.serverSettings),
+};
+
+const card: JupyterFrontEndPlugin<void> = {
   id: "jupyter_launch:card",
   description: "Shows launched runs, live.",
   autoStart: true,
-  requires: [IRenderMimeRegistry],
+  requires: [IRenderMimeRegistry, IServer],
   optional: [INotebookTracker, ITranslator],
   activate: (
-    app: JupyterFrontEnd,
+    _app: JupyterFrontEnd,
     registry: IRenderMimeRegistry,
+    server: Server,
     tracker: INotebookTracker | null,
     translator: ITranslator | null,
   ) => {
-    const server = new Server(app.serviceManager.serverSettings);
     const words: Words = translator?.load("jupyter_launch") ?? ENGLISH;
     const draw = (where: IRenderMimeRegistry, panel: NotebookPanel | null): Set<RunRenderer> => {
       const drawn = new Set<RunRenderer>();
@@ -48,4 +58,4 @@ const plugin: JupyterFrontEndPlugin<void> = {
   },
 };
 
-export default plugin;
+export default [server, card, panel, relaunch];

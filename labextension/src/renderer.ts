@@ -2,10 +2,15 @@
 
 import type { NotebookPanel } from "@jupyterlab/notebook";
 import type { IRenderMime } from "@jupyterlab/rendermime";
-import { Panel } from "@lumino/widgets";
+import { Panel, type Widget } from "@lumino/widgets";
 
+import { artifacts } from "./card/artifacts.js";
+import { changes, type Changes } from "./card/attempts.js";
 import { Card } from "./card/card.js";
-import type { MimeData, SavedRun, Words } from "./card/messages.js";
+import { keeper } from "./card/keep.js";
+import type { Item } from "./card/menu.js";
+import type { Ask, MimeData, SavedRun, Words } from "./card/messages.js";
+import { form } from "./form.js";
 import type { Server } from "./server.js";
 
 export const MIME = "application/vnd.jupyter-launch.run.v1+json";
@@ -17,19 +22,34 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
   readonly #panel: NotebookPanel | null;
   #model: IRenderMime.IMimeModel | null = null;
   #fallback: IRenderMime.IRenderer | null = null;
+  readonly #words: Words;
+  readonly #changes: Changes;
+  readonly #artifacts: MutationObserver;
+  #form: Widget | null = null;
 
   constructor(server: Server, words: Words, panel: NotebookPanel | null) {
     super();
     this.#server = server;
     this.#panel = panel;
     this.addClass("jl-output");
-    this.#card = new Card(this.node, words);
-    this.#card.keeps = panel !== null;
-    this.#card.onGone = (): void => void this.#fallBack();
+    this.#words = words;
+    this.#changes = changes(words);
+    this.#card = new Card(this.node, words, {
+      ...(panel && { keeper: keeper() }),
+      onGone: () => void this.#fallBack(),
+      onAgain: () => this.keep(), // or a reload would show the old run
+      onEdit: (run) => this.#edit(run),
+      more: (record, ask) => this.#offered(record, ask),
+    });
+    const saved = (): SavedRun => runOf(this.#model?.data ?? {});
+    this.#artifacts = artifacts(this.#card.node, words, server, saved);
   }
 
   override dispose(): void {
-    if (!this.isDisposed) this.#card.dispose();
+    if (!this.isDisposed) {
+      this.#artifacts.disconnect();
+      this.#card.dispose();
+    }
     super.dispose();
   }
 
@@ -49,7 +69,7 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
   /** Put into the notebook what it is to keep, as it is about to be saved. */
   keep(): void {
     const model = this.#model;
-    const { bundle } = this.#card;
+    const bundle = this.#card.host.keeper?.bundle();
     if (!bundle || !model) return;
     const [kept, newer] = [runOf(model.data), runOf(bundle)];
     // Its end may have come from the kernel first.
@@ -60,6 +80,28 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
     // While the run goes on, a front end without this one can still show the kernel's view.
     if (widget && !newer.terminal) Object.assign(data, { [WIDGET]: widget });
     model.setData({ data, metadata: model.metadata });
+  }
+
+  #offered(record: SavedRun, ask: Ask): Item[] {
+    if ((record.attempts ?? []).length < 2) return [];
+    const compare = (): void => {
+      this.#card.node.firstElementChild?.append(this.#changes.node);
+      this.#changes.open(record, ask);
+    };
+    return [[this.#words.__("What changed…"), compare]];
+  }
+
+  /** Open the form of the run that is shown, if there is a kernel that can. */
+  async #edit(run: string): Promise<boolean> {
+    this.#form?.dispose();
+    this.#form = this.#panel && (await form(this.#panel, run, this.node, this.#words));
+    if (!this.#form) return false;
+    if (this.isDisposed) this.#form.dispose();
+    else {
+      this.addWidget(this.#form);
+      this.node.append(this.#form.node); // the card is no widget: widgets are put before it
+    }
+    return true;
   }
 
   /** Where the server does not know the run, the kernel that launched it may show it. */

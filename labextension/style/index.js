@@ -1,1 +1,3 @@
+import "./artifacts.css";
 import "./card.css";
+import "./panel.css";

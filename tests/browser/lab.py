@@ -191,7 +191,7 @@ def chromium(profile: Path) -> Iterator[BrowserContext]:
             headless=True,
             args=SWITCHES,
             viewport={"width": 1200, "height": 900},
-            permissions=["clipboard-read", "clipboard-write"],
+            permissions=["clipboard-read", "clipboard-write", "notifications"],
         )
         yield context
         context.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
-from tests.browser.card import COUNT, LAUNCH, Card
+from tests.browser.card import COUNT, LAUNCH
 from tests.browser.conftest import ONLY_LAB, Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.docker]
@@ -34,10 +34,17 @@ FAILED = f"{COLOURS}raise SystemExit(3)"
 DONE = f"{LAUNCH}\nprint('done')"
 
 
-def findings(card: Card) -> list[dict[str, Any]]:
-    """Give what axe finds serious or worse about a card."""
-    card.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = card.root.evaluate(
+class Seen(Protocol):
+    """What axe can look at: a part of a page."""
+
+    page: Page
+    root: Locator
+
+
+def findings(part: Seen) -> list[dict[str, Any]]:
+    """Give what axe finds serious or worse about a part of a page."""
+    part.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = part.root.evaluate(
         """async root => (await axe.run(root, {resultTypes: ['violations']})).violations
         .filter(({impact}) => ['serious', 'critical'].includes(impact))
         .map(({id, help, nodes}) => ({id, help,

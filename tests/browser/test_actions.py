@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Agent, Queue, QueueRecord
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import Agent, Store
+from jupyter_launch.stores.base import Store
 from tests.browser.card import COUNT, LAUNCH, PATIENCE_MS, Card
 from tests.browser.conftest import ONLY_LAB, Desk
 from tests.browser.lab import NOTEBOOK, output, run_cell
@@ -59,6 +59,8 @@ def test_a_run_is_launched_again_from_its_card(desk: Desk, store: Store) -> None
     assert store.get(second).parent == first
     assert json.loads(store.get(second).spec_json) == json.loads(store.get(first).spec_json)
 
+    # Without a kernel to show the form, the spec itself is edited.
+    card.page.evaluate(f"() => {NOTEBOOK}.sessionContext.shutdown()")
     card.choose("Edit and re-launch…")
     edited = card.root.get_by_role("textbox", name="Launch spec")
     spec = json.loads(edited.input_value())
@@ -180,7 +182,7 @@ def test_the_card_shows_what_the_run_uses(desk: Desk) -> None:
 @ONLY_LAB
 def test_a_queued_run_says_why_it_waits(desk: Desk, store: Store) -> None:
     queue = Queue("tests", f"slow-{desk.server.app}")
-    store.create_queue(queue, "local-container", {})
+    store.create_queue(QueueRecord(queue, "local-container"))
     now = time.time()
     agent = Agent("held", new_owner(), (queue,), 1, now, now + 60, "running")
     store.put_agent(agent)

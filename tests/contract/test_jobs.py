@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,18 @@ from jupyter_launch.stores.base import Store
 NAME = JobName("ann", "my jobs", "Hello World")
 QUEUE = Queue("ann", "default")
 AT_ONCE = 4
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Give a fresh store of each kind."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").new_database()
+    else:
+        url = f"sqlite:///{tmp_path}/store/launch.db"
+    made = open_store(url)
+    yield made
+    made.close()
 
 
 def content(image: str, **more: Any) -> dict[str, Any]:
@@ -112,7 +125,7 @@ def _put(url: str, contents: list[Mapping[str, Any]]) -> None:
 def test_processes_that_make_versions_at_once_lose_none(store: Store) -> None:
     context = multiprocessing.get_context("spawn")
     made = [[content(f"{who}-{n}") for n in range(10)] for who in range(AT_ONCE)]
-    writers = [context.Process(target=_put, args=(store.url, one)) for one in made]
+    writers = [context.Process(target=_put, args=(store.address, one)) for one in made]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -16,13 +16,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jupyter_launch.bell import Listener
 from jupyter_launch.errors import (
     IllegalTransition,
     LeaseLost,
@@ -31,12 +32,24 @@ from jupyter_launch.errors import (
     SpecError,
     StoreError,
 )
-from jupyter_launch.owner import new_owner
-from jupyter_launch.runs import LogPiece, LogPosition, Queue, Run, Sample, new_id
+from jupyter_launch.owner import host_of, new_owner
+from jupyter_launch.runs import (
+    Agent,
+    LogPiece,
+    LogPosition,
+    Queue,
+    QueueRecord,
+    Room,
+    Run,
+    Sample,
+    new_id,
+)
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import OWNED, TERMINAL, State, legal
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.base import LEASE_S, NEW_WORK, Agent, Change, Store
+from jupyter_launch.stores.base import ANY_RUN, NEW_WORK, Change, Store
+from tests.contract.stores import Site, postgres_site, sqlite_site
+from tests.postgres import Server
 
 SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, "entity": "ann", "name": "first"})
 QUEUE = Queue("ann", "default")
@@ -64,7 +77,7 @@ SUBMIT_AND_DIE = LOOK + (
     "os.kill(os.getpid(), 9)"
 )
 CLAIM_ALL = LOOK + (
-    "from jupyter_launch.runs import Queue; from jupyter_launch.owner import new_owner\n"
+    "from jupyter_launch.runs import Queue; from jupyter_launch.owner import host_of, new_owner\n"
     "owner = new_owner(); print('ready', flush=True); sys.stdin.readline()\n"
     "while run := store.claim([Queue('ann', 'default')], owner, ()): print(run.id)"
 )
@@ -74,7 +87,7 @@ LISTEN = LOOK + (
     "    print(listener.wait(60), flush=True)"
 )
 BE_SOMEBODY = (
-    "import sys; from jupyter_launch.owner import new_owner\n"
+    "import sys; from jupyter_launch.owner import host_of, new_owner\n"
     "print(new_owner(), flush=True); sys.stdin.read()"
 )
 
@@ -92,14 +105,6 @@ on_one_store = settings(
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
-
-
-@dataclass(frozen=True)
-class Site:
-    """A fresh store of one kind: where it is, and how to let a run's lease expire."""
-
-    url: str
-    expire: Callable[[str], None]
 
 
 def start(code: str, *args: str) -> subprocess.Popen[str]:
@@ -127,6 +132,19 @@ def put(store: Store, state: State, owner: str, queue: Queue | None = None) -> R
     for step in WAYS[state]:
         run = store.move(run.id, owner, step, NOTHING)
     return run
+
+
+def heard(store: Store, listener: Listener) -> bool:
+    """Say whether a listener was rung by what the store did so far: rings come in their order."""
+    with store.listen("the last") as last:
+        store._ring("the last")  # type: ignore[attr-defined]
+        assert last.wait(30)
+    return listener.wait(0)
+
+
+def quiet(store: Store, listener: Listener) -> None:
+    """Forget what a listener heard of what was done before it listened."""
+    heard(store, listener)
 
 
 def in_fork(work: Callable[[], object]) -> int:
@@ -304,14 +322,16 @@ class StoreContract:
         claimed = [run.id for run in iter(lambda: store.claim([QUEUE], me, ()), None)]
         assert claimed == expected
 
-    def test_claims_from_several_queues_go_by_the_same_order(self, store: Store, me: str) -> None:
+    def test_claims_are_made_from_the_first_queue_that_has_a_run(
+        self, store: Store, me: str
+    ) -> None:
         queues = [Queue(name, "default") for name in ("ann", "bob", "cid")]
-        low, first, second = (
+        low, high, other = (
             store.submit(SPEC.evolve(priority=p), queue=q)
-            for p, q in zip((3, 2, 2), queues, strict=True)
+            for p, q in ((3, queues[0]), (0, queues[2]), (2, queues[0]))
         )
-        claimed = [run.id for run in iter(lambda: store.claim(queues[::-1], me, ()), None)]
-        assert claimed == [first.id, second.id, low.id]
+        claimed = [run.id for run in iter(lambda: store.claim(queues, me, ()), None)]
+        assert claimed == [other.id, low.id, high.id]
 
     def test_a_claim_leaves_other_queues_alone(self, store: Store, me: str) -> None:
         store.submit(SPEC, queue=Queue("bob", "default"))
@@ -399,7 +419,7 @@ class StoreContract:
         run = put(store, State.LEASED, dead_owner, QUEUE)
         with store.listen(NEW_WORK) as listener:
             assert store.sweep(me) == []
-            assert listener.wait(0)
+            assert listener.wait(5)
         back = store.get(run.id)
         assert (back.state, back.owner) == (State.PENDING, None)
         assert "agent ended before it started" in back.reason
@@ -525,11 +545,11 @@ class StoreContract:
             store.move(run.id, me, State.RUNNING, NOTHING)
         store.move(ended.id, me, State.FINISHED, NOTHING)
         put(store, State.FAILED, me)  # never had any
-        assert store.leftovers(time.time() - 60) == []
-        assert [run.id for run in store.leftovers(time.time() + 1)] == [ended.id]
-        store.clear_handle(ended.id)
-        store.clear_handle(running.id)
-        assert store.leftovers(time.time() + 1) == []
+        assert store.leftovers(time.time() - 60, host_of(me)) == []
+        assert [run.id for run in store.leftovers(time.time() + 1, host_of(me))] == [ended.id]
+        for run in (ended, running):
+            store.clear_handle(run.id, f"container of {run.id}")
+        assert store.leftovers(time.time() + 1, host_of(me)) == []
         assert store.get(running.id).handle == f"container of {running.id}"
 
     # -- stopping and deleting -----------------------------------------------------------------
@@ -549,7 +569,7 @@ class StoreContract:
         run = put(store, state, me)
         with store.listen(me) as listener:
             assert other.request_stop(run.id) == run.evolve(stop_requested=True)
-            assert listener.wait(0)
+            assert listener.wait(5)
         assert store.renew(me) == [run.evolve(stop_requested=True)]
 
     @pytest.mark.parametrize("asked", [[True], [False, True], [True, False]])
@@ -560,7 +580,7 @@ class StoreContract:
         with store.listen(me) as listener:
             for kill in asked:
                 other.request_stop(run.id, kill=kill)
-                assert listener.wait(0)
+                assert listener.wait(5)
         assert store.renew(me) == [run.evolve(stop_requested=True, kill_requested=True)]
         assert store.get(run.id) == other.get(run.id) == store.renew(me)[0]
 
@@ -619,6 +639,57 @@ class StoreContract:
         run = put(store, State.RUNNING, me)
         assert store.runs(states=iter([State.RUNNING])) == [run]
         assert store.runs(states=[State.RUNNING, State.RUNNING]) == [run]
+
+    def test_runs_are_listed_by_notebook(self, store: Store) -> None:
+        def cell(**fields: str) -> LaunchSpec:
+            return LaunchSpec.from_dict({"source": {"kind": "cell", "body": "print(1)", **fields}})
+
+        ours = store.submit(cell(notebook="/home/ann/a.ipynb"), queue=QUEUE)
+        store.submit(cell(notebook="/home/ann/b.ipynb"), queue=QUEUE)
+        store.submit(cell(), queue=QUEUE)
+        assert store.runs(notebook="/home/ann/a.ipynb") == [ours]
+        assert store.runs(notebook="/home/ann/a.ipynb", states=[State.PENDING]) == [ours]
+        assert store.runs(notebook="/home/ann/a.ipynb", states=[State.FAILED]) == []
+
+    def test_runs_are_found_by_a_text(self, store: Store) -> None:
+        body = 'print("A \'quoted" 100%_text")'
+        cell = {"source": {"kind": "cell", "body": body}, "name": "Fit Größe"}
+        named = store.submit(LaunchSpec.from_dict(cell), queue=QUEUE)
+        image = store.submit(SPEC, queue=QUEUE)
+        for text in (named.id, "fit grö", "FIT", body, "100%_"):
+            assert store.runs(text=text) == store.runs(text=text, states=[State.PENDING]) == [named]
+        assert store.runs(text="tiny") == [image]
+        assert store.runs(text="100__") == []
+        assert store.runs(text="") == [image, named]
+
+    def test_places_are_those_of_the_order_in_which_runs_are_claimed(self, store: Store) -> None:
+        other = Queue("bob", "default")
+        first, second = (store.submit(SPEC, queue=QUEUE) for _ in range(2))
+        urgent = store.submit(SPEC.evolve(priority=0), queue=QUEUE)
+        bobs = store.submit(SPEC, queue=other)
+        places = {urgent.id: 0, first.id: 1, second.id: 2, bobs.id: 0}
+        assert store.places() == places
+        assert {id_: store.ahead(store.get(id_)) for id_ in places} == places
+        store.request_stop(first.id)
+        assert store.places() == {urgent.id: 0, second.id: 1, bobs.id: 0}
+
+    def test_whatever_happens_to_a_run_rings_for_who_lists_all(self, store: Store, me: str) -> None:
+        def rings(change: Callable[[], object]) -> bool:
+            with store.listen(ANY_RUN) as bell:
+                change()
+                return bell.wait(5)
+
+        run = store.submit(SPEC, queue=QUEUE)
+        assert rings(lambda: store.submit(SPEC, owner=me))
+        assert rings(lambda: store.claim([QUEUE], me, ()))
+        assert rings(lambda: store.move(run.id, me, State.STARTING, NOTHING))
+        assert rings(lambda: store.request_stop(run.id))
+        waiting = store.submit(SPEC, queue=QUEUE)
+        assert rings(lambda: store.delete(waiting.id))
+        with store.listen(ANY_RUN) as bell:
+            quiet(store, bell)
+            store.append_log(run.id, me, [(1, b"a line")])
+            assert not heard(store, bell)
 
     def test_attempts_are_a_chain_of_relaunches_from_any_of_them(self, store: Store) -> None:
         parents = {"a": "long gone", "b": "a", "x": None, "c": "b", "b2": "a", "c2": "b2", "y": "x"}
@@ -774,8 +845,9 @@ class StoreContract:
         run = put(store, State.RUNNING, me)
         sample = Sample(1.0, 0.5, 1 << 20)
         with store.listen(run.id) as listener:
+            quiet(store, listener)
             store.append_sample(run.id, me, sample)
-            assert not listener.wait(0)
+            assert not heard(store, listener)
         with pytest.raises(LeaseLost):
             store.append_sample(run.id, rival, sample)
         store.move(run.id, me, State.FINISHED, NOTHING)
@@ -795,33 +867,34 @@ class StoreContract:
 
     def test_an_unknown_queue_is_an_error_that_names_the_known_ones(self, store: Store) -> None:
         for name in ("default", "gpu"):
-            store.create_queue(Queue("ann", name), "local-container", {})
+            store.create_queue(QueueRecord(Queue("ann", name), "local-container"))
         for use in (
             lambda queue: store.submit(SPEC, queue=queue),
             store.ensure_queue,
-            store.queue_config,
+            store.queue,
         ):
             with pytest.raises(QueueNotFound) as failure:
                 use(Queue("ann", "gpus"))
             assert str(failure.value) == (
                 "There is no queue 'gpus' of 'ann'. Queues: ann/default, ann/gpu.\n"
-                "Make it: jupyter launch queue create gpus -e ann"
+                "Did you mean gpu? Make it: jupyter launch queue create gpus -e ann"
             )
         assert store.runs() == []
 
     def test_a_queue_has_a_resource_and_a_config(self, store: Store, other: Store) -> None:
         queue = Queue("ann", "gpu")
         config = {"resource_args": {"local-container": {"gpus": "all"}}}
-        assert store.create_queue(queue, "local-container", config)
-        assert other.queue_config(queue) == ("local-container", config)
-        assert not other.create_queue(queue, "local-process", {}), "the first one stays"
-        assert store.queue_config(queue) == ("local-container", config)
+        assert store.create_queue(QueueRecord(queue, "local-container", config))
+        made = other.queue(queue)
+        assert made == QueueRecord(queue, "local-container", config, created=made.created)
+        assert not other.create_queue(QueueRecord(queue, "local-process")), "the first one stays"
+        assert store.queue(queue) == made
         assert store.queues() == [queue]
 
     def test_queues_of_any_name_are_kept_apart(self, store: Store, me: str) -> None:
         queues = [Queue("a", "b/c"), Queue("a/b", "c"), Queue("a%2Fb", "c"), Queue("a", "é; '$x")]
         for queue in queues:
-            store.create_queue(queue, "local-container", {})
+            store.create_queue(QueueRecord(queue, "local-container"))
         assert sorted(store.queues()) == sorted(queues)
         for queue in queues:
             run = store.submit(SPEC, queue=queue)
@@ -833,19 +906,23 @@ class StoreContract:
             assert claimed.id == run.id
 
     def test_agents_are_listed_while_they_live(
-        self, store: Store, other: Store, me: str, dead_owner: str
+        self, store: Store, other: Store, site: Site, me: str, dead_owner: str
     ) -> None:
-        now = time.time()
-        alive = Agent("alive", me, (QUEUE, Queue("bob", "x")), 2, now, now, "running")
-        silent = Agent("silent", me, (QUEUE,), 1, now, now - 10 * LEASE_S, "running")
-        dead = Agent("dead", dead_owner, (QUEUE,), 1, now, now, "running")
+        queues = (QUEUE, Queue("bob", "x"))
+        alive = Agent("alive", me, queues, 2, 1.0, 0.0, "running", Room(2, 10**9, 1))
+        silent = Agent("silent", new_owner(), (QUEUE,), 1, 2.0, 0.0, "running")
+        dead = Agent("dead", dead_owner, (QUEUE,), 1, 3.0, 0.0, "running")
         for agent in (alive, silent, dead):
             store.put_agent(agent)
-        assert other.agents() == [alive]
-        store.put_agent(Agent(**{**vars(silent), "heartbeat": now, "status": "draining"}))
-        assert {agent.id: agent.status for agent in other.agents()} == {
-            "alive": "running",
-            "silent": "draining",
+        site.silence("silent")
+        store.submit(SPEC, owner=me)
+        (found,) = other.agents()
+        assert abs(found.heartbeat - time.time()) < 60
+        assert replace(found, heartbeat=0.0) == replace(alive, runs=1)
+        store.put_agent(replace(silent, status="draining"))
+        assert {agent.id: (agent.status, agent.runs) for agent in other.agents()} == {
+            "alive": ("running", 1),
+            "silent": ("draining", 0),
         }
         for name in ("alive", "silent", "unknown"):
             other.drop_agent(name)
@@ -897,11 +974,11 @@ class StoreContract:
     ) -> None:
         with other.listen(NEW_WORK) as listener:
             store.submit(SPEC, owner=me)
-            assert not listener.wait(0)
+            assert not heard(store, listener)
             run = put(store, State.LEASED, me, QUEUE)
-            assert listener.wait(0)
+            assert listener.wait(5)
             store.move(run.id, me, State.PENDING, Change(reason="the engine is away"))
-            assert listener.wait(0)
+            assert listener.wait(5)
 
     def test_wait_returns_as_soon_as_it_holds(self, store: Store, other: Store, me: str) -> None:
         run = put(store, State.RUNNING, me)
@@ -917,19 +994,21 @@ class StoreContract:
         assert store.wait(run.id, lambda now: now.state is State.RUNNING, 0) == run
 
 
+@pytest.mark.postgres
+class TestPostgresStore(StoreContract):
+    """The store of many machines, on a real server."""
+
+    @pytest.fixture
+    def site(self, postgres: Server) -> Site:
+        return postgres_site(postgres)
+
+
 class TestSQLiteStore(StoreContract):
     """The embedded store."""
 
     @pytest.fixture
     def site(self, tmp_path: Path) -> Site:
-        path = tmp_path / "own" / "launch.db"
-
-        def expire(run_id: str) -> None:
-            with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-                back = (time.time() - 1, run_id)
-                connection.execute("UPDATE runs SET lease_until = ? WHERE id = ?", back)
-
-        return Site(f"sqlite:///{path}", expire)
+        return sqlite_site(tmp_path / "own" / "launch.db")
 
     def test_everything_it_makes_is_for_its_user_alone(
         self, store: Store, me: str, tmp_path: Path

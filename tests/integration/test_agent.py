@@ -21,7 +21,8 @@ from jupyter_launch import launch_add, submit
 from jupyter_launch.agent import Serving
 from jupyter_launch.errors import SpecError
 from jupyter_launch.owner import known_dead, pid_of
-from jupyter_launch.runs import Queue, Run
+from jupyter_launch.rooms import asked_room
+from jupyter_launch.runs import Queue, QueueRecord, Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores import open_store
@@ -32,6 +33,7 @@ from tests.conftest import TINY
 COMMAND = [sys.executable, "-m", "jupyter_launch", "agent"]
 FIRST = Queue("me", "default")
 BLOCK = "import pathlib, time\nprint('begun', flush=True)\n"
+STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 BLOCK += "while not pathlib.Path({!r}).exists():\n    time.sleep(0.02)"
 
 
@@ -74,6 +76,24 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+def cli(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
+
+
+def signals(process: subprocess.Popen[str], number: int) -> None:
+    """Ask an agent to end, so many times, each once it has said what the last one did."""
+    for sign in ("taking no more runs", "stopping the runs")[:number]:
+        process.terminate()
+        while not said(process).startswith(sign):
+            pass
+
+
+def await_log(store: Store, run_id: str, text: bytes) -> None:
+    with store.listen(run_id) as listener:
+        while text not in store.read_log(run_id):
+            assert listener.wait(30)
+
+
 def put(store: Store, body: str = "pass", queue: Queue = FIRST, **more: Any) -> str:
     """Put a cell on a queue, without starting an agent for it."""
     source = {"kind": "cell", "body": body}
@@ -89,11 +109,11 @@ def wait(store: Store, run_id: str, *states: State) -> Run:
 
 
 class TestServing:
-    def test_serves_several_queues_in_order_and_ends_when_idle(
+    def test_serves_several_queues_in_turn_and_ends_when_idle(
         self, store: Store, agents: ExitStack
     ) -> None:
         other = Queue("me", "other")
-        store.create_queue(other, "local-process", {})
+        store.create_queue(QueueRecord(other, "local-process"))
         runs = [
             put(store, "print('a')", priority=3),
             put(store, "print('b')", other, priority=1),
@@ -106,10 +126,10 @@ class TestServing:
         assert process.returncode == 0
         a, b, failed, c = runs
         assert rest == [
-            f"run {c} claimed from me/other",
-            f"run {b} claimed from me/other",
             f"run {failed} claimed from me/default",
+            f"run {c} claimed from me/other",
             f"run {a} claimed from me/default",
+            f"run {b} claimed from me/other",
         ]
         states = ["finished", "finished", "failed", "finished"]
         assert [store.get(run).state for run in runs] == states
@@ -184,22 +204,65 @@ class TestEnding:
         assert store.get(waiting).state is State.PENDING
         assert store.agents() == []
 
-    def test_a_second_signal_leaves_its_runs_to_the_next_agent(
+    def test_a_second_signal_stops_its_runs(
         self, store: Store, agents: ExitStack, gate: Path
     ) -> None:
-        running = put(store, BLOCK.format(str(gate)))
+        running, waiting = put(store, BLOCK.format(str(gate))), put(store)
         process = start(agents)
         wait(store, running, State.RUNNING)
+        signals(process, 2)
+        assert process.wait(30) == 0
+        run = store.get(running)
+        assert run.state is State.STOPPED
+        assert run.reason == "stopped because its agent was told to end"
+        assert store.get(waiting).state is State.PENDING
+        assert store.agents() == []
+
+    def test_a_third_signal_leaves_its_runs_to_the_next_agent(
+        self, store: Store, agents: ExitStack, gate: Path
+    ) -> None:
+        running = put(store, STUBBORN + BLOCK.format(str(gate)), grace_s=600)
+        process = start(agents)
+        wait(store, running, State.RUNNING)
+        await_log(store, running, b"begun\n")
+        signals(process, 2)
+        wait(store, running, State.STOPPING)
         process.terminate()
-        while not said(process).startswith("taking no more runs"):
-            pass
-        process.terminate()
-        process.wait(30)
-        assert store.get(running).state is State.RUNNING
+        assert process.wait(30) != 0
+        assert store.get(running).state is State.STOPPING
         gate.touch()
         assert start(agents, "--idle", "0").wait(60) == 0
-        assert store.get(running).state is State.FINISHED
+        assert store.get(running).state is State.STOPPED
         assert store.read_log(running) == b"begun\n"
+
+    @pytest.mark.parametrize("now", [False, True])
+    def test_it_is_ended_from_anywhere(
+        self, store: Store, agents: ExitStack, gate: Path, now: bool
+    ) -> None:
+        running, waiting = put(store, BLOCK.format(str(gate))), put(store)
+        process = start(agents)
+        wait(store, running, State.RUNNING)
+        (agent,) = store.agents()
+        said_here = cli("stop", agent.id, *["--now"][: int(now)]).stdout
+        assert f"agent {agent.id} takes no more runs" in said_here
+        assert "1 run" in said_here
+        if not now:
+            while [agent.status for agent in store.agents()] != ["draining"]:
+                time.sleep(0.01)
+            assert store.get(running).state is State.RUNNING
+            gate.touch()
+        assert process.wait(30) == 0
+        assert store.get(running).state is (State.STOPPED if now else State.FINISHED)
+        assert store.get(waiting).state is State.PENDING
+
+    def test_an_unknown_agent_is_named(self, store: Store, agents: ExitStack) -> None:
+        start(agents)
+        (agent,) = store.agents()
+        done = cli("stop", agent.id[:-1])
+        assert done.returncode == 1
+        assert f"There is no agent {agent.id[:-1]!r} at work." in done.stderr
+        assert f"Did you mean {agent.id}?" in done.stderr
+        assert done.stdout == ""
 
     def test_idle_agents_end_without_work(self, agents: ExitStack) -> None:
         begun = time.monotonic()
@@ -235,6 +298,66 @@ class TestEnding:
         for thread in started:
             thread.join(10)
         assert store.agents() == []
+
+
+class TestRoom:
+    def put(self, store: Store, body: str, **room: Any) -> str:
+        data = {"source": {"kind": "cell", "body": body}, "resource": "local-process"}
+        data |= {"entity": "me", "resource_args": {"local-process": room}}
+        spec = LaunchSpec.from_dict(data)
+        room_ = asked_room(spec, store.queue(FIRST))
+        return store.submit(spec, queue=FIRST, room=room_).id
+
+    def test_what_does_not_fit_does_not_run_at_once(
+        self, store: Store, agents: ExitStack, tmp_path: Path
+    ) -> None:
+        store.ensure_queue(FIRST)
+        one = "import pathlib, time\nbusy = pathlib.Path({!r})\nassert not busy.exists()\n"
+        one += "busy.touch()\ntime.sleep(0.05)\nbusy.unlink()"
+        body = one.format(str(tmp_path / "busy"))
+        runs = [self.put(store, body, cpus=1.5, memory="1g", gpus=1) for _ in range(4)]
+        offer = ["--cpus", "2", "--memory", "4g", "--gpus", "4"]
+        process = start(agents, "--max-jobs", "4", *offer, "--idle", "0")
+        (listed,) = json.loads(cli("list", "--json").stdout) or [{"room": None}]
+        assert process.wait(60) == 0
+        assert [store.get(run).state for run in runs] == ["finished"] * 4
+        if listed["room"]:
+            assert listed["room"] == {"cpus": 2.0, "memory": 4 * 2**30, "gpus": 4}
+
+    def test_what_no_agent_has_waits_for_one_that_does(
+        self, store: Store, agents: ExitStack
+    ) -> None:
+        store.ensure_queue(FIRST)
+        large, small = self.put(store, "pass", gpus=2), self.put(store, "pass")
+        assert start(agents, "--gpus", "1", "--idle", "0").wait(60) == 0
+        assert store.get(small).state is State.FINISHED
+        assert store.get(large).state is State.PENDING
+        assert start(agents, "--gpus", "2", "--idle", "0").wait(60) == 0
+        assert store.get(large).state is State.FINISHED
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--memory", "lots"], "--memory must be a size such as 512m or 2g, not 'lots'."),
+            (["--cpus", "-1"], "--cpus must be a number from 0 to 2147483647, not -1.0."),
+            (["--cpus", "nan"], "--cpus must be a number from 0 to 2147483647, not nan."),
+            (["--gpus", "-2"], "--gpus must be a number from 0 to 2147483647, not -2."),
+        ],
+    )
+    def test_a_wrong_offer_is_named(self, words: list[str], message: str) -> None:
+        done = cli(*words)
+        assert (done.returncode, done.stderr) == (2, message + "\n")
+
+
+def test_agents_are_listed(store: Store, agents: ExitStack) -> None:
+    assert cli("list").stdout == "no agents\n"
+    process = start(agents, "-j", "3")
+    assert store.agents()
+    head, row = cli("list").stdout.splitlines()
+    assert head.split() == ["ID", "STATUS", "HOST", "PID", "RUNS", "OFFERS", "SEEN", "QUEUES"]
+    assert str(process.pid) in row
+    assert "0 of 3" in row
+    assert row.endswith("me/default")
 
 
 class TestLeavingToOthers:
@@ -308,7 +431,7 @@ class TestLeavingToOthers:
     @pytest.mark.parametrize("name", ["-q", "$(touch pwned)", "é; ü'\""])
     def test_queues_may_have_any_name(self, store: Store, agents: ExitStack, name: str) -> None:
         queue = Queue("me", name)
-        store.create_queue(queue, "local-process", {})
+        store.create_queue(QueueRecord(queue, "local-process"))
         source = {"kind": "cell", "body": "import os; print(os.environ['WANDB_LAUNCH_QUEUE_NAME'])"}
         run = launch_add(queue_name=name, config={"source": source})
         assert wait(store, run.id).state is State.FINISHED, agent_log()

@@ -372,7 +372,7 @@ class TestQueued:
         running = launch_add(config=cell(BLOCK.format(str(gate))))
         running.wait_until_started(timeout=30)
         pending = launch_add(config=cell("pass"))
-        assert pending.waiting_for() == f"next in queue {ENTITY}/default"
+        assert pending.waiting_for() == f"next in queue {ENTITY}/default, its agent is busy"
         assert pending.delete() is True
         assert pending.delete() is False
         assert running.delete() is False

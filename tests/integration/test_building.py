@@ -17,9 +17,9 @@ import pytest
 
 from jupyter_launch import AbstractRun, Api, ExecutionError, Unsupported, launch, launch_add
 from jupyter_launch.errors import BuildFailed, SpecError
-from jupyter_launch.runs import BUILD, Queue, Run
+from jupyter_launch.runs import BUILD, Agent, Queue, QueueRecord, Run
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import Agent, Store
+from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher
 from tests.conftest import PYTHON, TINY
 from tests.package_index import Index, package_index
@@ -176,7 +176,7 @@ class TestWhatIsSeen:
         queue = Queue("ann", "slim")
         builder = {"accelerator": {"base_image": TINY}}
         args = {"resource_args": {"local-container": {"builder": builder}}}
-        store.create_queue(queue, "local-container", args)
+        store.create_queue(QueueRecord(queue, "local-container", args))
         spec = {"source": {"kind": "cell", "body": "#!/bin/sh\nls /bin/busybox"}}
         assert said(launch_add(queue_name="slim", config=spec)) == "/bin/busybox\n"
 

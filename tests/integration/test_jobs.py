@@ -14,7 +14,7 @@ import pytest
 from jupyter_launch import AbstractRun, Api, LaunchSpec, SpecError, Unsupported, launch, launch_add
 from jupyter_launch.errors import QueueNotFound, StoreError
 from jupyter_launch.frontends import cli
-from jupyter_launch.runs import Queue
+from jupyter_launch.runs import Queue, QueueRecord
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Store
 from tests.conftest import PYTHON, TINY
@@ -343,7 +343,7 @@ class TestJobs:
 
     def test_a_job_that_a_run_needs_is_not_deleted(self, api: Api, store: Store) -> None:
         job = api.create_job("image", TINY, name="i")
-        store.create_queue(Queue("ann", "q"), "local-container", {})
+        store.create_queue(QueueRecord(Queue("ann", "q"), "local-container"))
         needs = store.submit(LaunchSpec.from_dict({"job": str(job.ref)}), queue=Queue("ann", "q"))
         with pytest.raises(StoreError, match=f"needed by {needs.id}"):
             api.delete_job("i")

@@ -23,6 +23,7 @@ import yaml
 from docker.errors import APIError
 
 from jupyter_launch.backends.base import STDERR, STDOUT, Frame
+from jupyter_launch.backends.container_outputs import OUTPUTS
 from jupyter_launch.backends.docker_create import create, create_body
 from jupyter_launch.backends.docker_options import container_options
 from jupyter_launch.backends.docker_stats import gpu_ids
@@ -465,6 +466,24 @@ def test_remove_takes_anonymous_volumes_along(bench: Bench) -> None:
     [mount] = connect(address()).inspect_container(name)["Mounts"]
     bench.backend.remove(handle)
     assert docker("volume", "inspect", mount["Name"]).returncode
+
+
+@pytest.mark.parametrize("user", [None, 0, 1000])
+def test_whoever_the_program_is_it_can_write_outputs(bench: Bench, user: int | None) -> None:
+    program = shell(f"id -u > {OUTPUTS}/who").evolve(user_id=user)
+    handle = bench.start(program)
+    assert bench.backend.result(handle).exit_code == 0
+    (found,) = bench.backend.outputs(handle, ())
+    assert (found.name, found.size) == ("who", len(f"{user or 0}\n"))
+
+
+def test_outputs_are_found_by_another_process(bench: Bench) -> None:
+    handle = bench.start(shell(f"echo 1 > {OUTPUTS}/one"))
+    bench.backend.result(handle)
+    assert [found.name for found in LocalContainer().outputs(handle, ())] == ["one"]
+    empty = bench.start(shell("true"))
+    bench.backend.result(empty)
+    assert not [*bench.backend.outputs(empty, ()), *LocalContainer().outputs(empty, ())]
 
 
 # -- output ---------------------------------------------------------------------------------------

@@ -375,7 +375,13 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         ("options", "message"),
-        [({"memory": "2g"}, r"no option 'memory'\.\nKnown: nice, workdir"), ({"nice": "x"}, "int")],
+        [
+            ({"shm": "2g"}, r"no option 'shm'\.\nKnown: nice, workdir, cpus, memory, gpus"),
+            ({"nice": "x"}, "int"),
+            ({"memory": "much"}, "memory must be a size such as 512m or 2g, not 'much'"),
+            ({"cpus": []}, "cpus must be "),
+            ({"gpus": True}, "gpus must be "),
+        ],
     )
     def test_a_wrong_one_is_named(
         self, processes: Processes, options: dict[str, object], message: str
@@ -520,7 +526,10 @@ class TestFolder:
             "argv": ["python3", "main.py", "1"],
             "workdir": f"{processes.root}/{run.id}/work",
             "nice": 0,
-            "env": {"A": "b"},
+            "env": {
+                "A": "b",
+                "JUPYTER_LAUNCH_OUTPUT_DIR": f"{processes.root}/{run.id}/outputs",
+            },
             "files": ["main.py"],
         }
         assert not processes.root.exists()

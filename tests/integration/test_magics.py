@@ -199,7 +199,7 @@ def test_dry_run_shows_the_spec_and_the_program_and_records_nothing(
 
 def test_help_shows_every_option(headless: Kernel) -> None:
     text = headless.text("%launch --help")
-    for flag in ("--docker-image", "--secret", "--dry-run", "--set", "--no-wait", "-o NAME"):
+    for flag in ("--docker-image", "--secret", "--dry-run", "--set", "--no-wait", "-o, --out NAME"):
         assert flag in text
     reply = headless.client.inspect("%launch", reply=True, timeout=30)
     assert "--docker-image" in reply["content"]["data"]["text/plain"]

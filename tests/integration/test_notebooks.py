@@ -18,6 +18,8 @@ from jupyter_launch.stores.base import Store
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 QUICKSTART = NOTEBOOKS / "01_quickstart.ipynb"
+QUEUES = NOTEBOOKS / "02_queues_and_agents.ipynb"
+FORM = NOTEBOOKS / "03_form_and_relaunch.ipynb"
 OWN_CODE = ("cell", "config", "script", "shell", "failure", "queue")
 """The cells of the quickstart that leave it to us where they run."""
 ABSENT_IMAGE = "jupyter-launch-test/absent:latest"
@@ -41,6 +43,12 @@ def printed(cell: Any) -> str:
     """Give what a cell wrote, standard output before standard error."""
     streams = [out for out in cell.outputs if out.output_type == "stream"]
     return "".join(out.text for out in sorted(streams, key=lambda out: out.name == "stderr"))
+
+
+def shown(cell: Any) -> list[str]:
+    """Give the lines of text of all that a cell displayed."""
+    texts = (out.data["text/plain"] for out in cell.outputs if "data" in out)
+    return [line for text in texts for line in text.splitlines()]
 
 
 def runs_of(store: Store) -> list[Run]:
@@ -123,6 +131,45 @@ def test_quickstart_with_an_engine_that_lacks_the_image(
     cells = executed(QUICKSTART)
     assert_outcome(cells, store)
     assert_fell_back(cells, store, ABSENT_IMAGE)
+
+
+def test_queues_and_agents(store: Store) -> None:
+    cells = executed(QUEUES)
+    text = {name: printed(cell) for name, cell in cells.items() if "outputs" in cell}
+    made, paused = shown(cells["make"])
+    assert made.startswith("made ")
+    assert paused.endswith("night is paused")
+    *_, first, second = shown(cells["show"])
+    assert "first" in first
+    assert "second" in second
+    assert first.endswith("the queue is paused")
+    assert text["order"] == "['second', 'first']\n"
+    assert text["go"] == "finished second\nfinished first\n"
+    assert text["who"] == "True\n"
+    assert "attempt 0\n--- attempt 2 of 3 ---\nattempt 1\n" in text["retry"]
+    assert [(run.state, run.attempt) for run in runs_of(store)] == [
+        (State.FINISHED, attempt) for attempt in (0, 0, 1)
+    ]
+
+
+def test_the_form_and_launching_again(store: Store) -> None:
+    text = {name: printed(cell) for name, cell in executed(FORM).items() if "outputs" in cell}
+    assert "epoch 2: lr 0.1, loss 0.050" in text["launch"]
+    assert "epoch 2: lr 0.5, loss 0.250" in text["relaunch"]
+    assert text["again"] == "finished epoch 1: lr 0.1, loss 0.100\n"
+    assert text["magic"].startswith(
+        "%%launch --set lr=0.25 epochs=2 -n training -r local-process\n"
+    )
+    assert "Did you mean 'local-process'?" in text["wrong"]
+    assert text["wrong"].endswith("\n{}\n")
+    assert text["submit"].startswith("finished epoch 1: lr 0.25, loss 0.250\n")
+    assert text["record"].splitlines() == [
+        "False {'lr': 0.1, 'epochs': 2}",
+        "True {'lr': 0.5, 'epochs': 2}",
+        "True {'lr': 0.1, 'epochs': 1}",
+        "True {'lr': 0.25, 'epochs': 2}",
+    ]
+    assert {run.state for run in runs_of(store)} == {State.FINISHED}
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

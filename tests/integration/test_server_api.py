@@ -20,7 +20,10 @@ from jupyter_launch.frontends.server_routes import DESCRIPTION
 from tests.jupyter_server import JupyterServer, recorded, serving
 
 RUNS = ["finished-0", "finished-1"]
-FREE = {"POST /runs", "POST /runs/{id}/relaunch", "POST /queues", "GET /runs/{id}/find"}
+FREE = {
+    "POST /runs", "POST /runs/{id}/relaunch", "PATCH /runs/{id}", "POST /queues",
+    "PATCH /queues/{queue}", "GET /runs/{id}/find",
+}  # fmt: skip
 """Operations in whose requests more can be wrong than a schema can say."""
 
 

@@ -168,6 +168,7 @@ def test_a_page_launches_again_with_an_edited_spec(
     page.until(lambda: 1 in page.answers)
     made = program.store.get(page.answers[1]["run"])
     assert (made.name, made.parent) == ("edited", program.run.id)
+    page.until(lambda: page.record.get("id") == made.id)  # what a page that is reloaded shows
 
 
 @pytest.mark.parametrize("message", [None, 7, {}, {"t": "watch"}, {"t": "nap", "v": "p1"}])

@@ -66,7 +66,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "pairs": PAIRS,
     "strings": st.dictionaries(NAMES, TEXT, min_size=1, max_size=3),
     "list": st.lists(NAMES, min_size=1, max_size=3),
-    "number": st.floats(0, 1e300) | st.integers(0, 99).map(float),
+    "number": st.floats(1e-3, 1e300) | st.integers(1, 99).map(float),
     "priority": st.integers(0, 3),
     "flag": st.just(True),
 }
@@ -83,6 +83,9 @@ OWN = {
     "docker.user_id": st.integers(0, 9),
     "python_version": st.just("3.11"),
     "builder.inherit_pip_config": st.just(True),
+    "retry.max_retries": st.integers(0, 100),
+    "retry.on": st.lists(st.sampled_from(["crashed", "failed", "137"]), min_size=1),
+    "retry.backoff_s": st.floats(0, 1e9),
     "launch_kind": JSON.filter(lambda value: value is not None),
 }
 PLACES = {**{path: VALUES[option.read] for path, option, _ in option_table(LaunchSpec)}, **OWN}

@@ -31,11 +31,13 @@ from jupyter_launch import (
     launch,
     launch_add,
 )
+from jupyter_launch.artifact import OUTPUT_DIR
 from jupyter_launch.backends import AUTO, names
 from jupyter_launch.frontends import cli, options
-from jupyter_launch.runs import Queue, Run, new_id
+from jupyter_launch.runs import Agent, Queue, Run, new_id
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import FIRST_QUEUE, Agent, Store
+from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.queue_verbs import FIRST_QUEUE
 from tests.conftest import TINY
 from tests.kernels import Kernel, kernel
 
@@ -43,6 +45,12 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding=
 TRAIN = """
 import json, os, sys
 print(sys.argv[1:], json.loads(os.environ["WANDB_CONFIG"]))
+"""
+NOTEBOOK = """
+{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [
+    {"cell_type": "code", "id": "a", "metadata": {"tags": ["parameters"]}, "source": "lr = 1.0",
+     "outputs": [], "execution_count": null}
+]}
 """
 
 
@@ -110,6 +118,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "a secret for the README")
     Path("train.py").write_text(TRAIN, encoding="utf-8")
     Path("data.csv").write_text("1,2\n", encoding="utf-8")
+    Path("train.ipynb").write_text(NOTEBOOK, encoding="utf-8")
     Path("my-project").mkdir()
     Path("my-project/main.py").write_text(TRAIN, encoding="utf-8")
     git = ["git", "-C", "my-project", "-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
@@ -261,7 +270,14 @@ def test_resources_are_those_there_are() -> None:
 def test_verbs_are_those_of_the_command_line() -> None:
     verbs = re.search(r"`jupyter launch ([\w|]+)`", README)
     assert verbs is not None
-    assert set(verbs[1].split("|")) == {*cli._SUBMITS, *cli._VERBS, "queue", "job"}
+    assert set(verbs[1].split("|")) == {
+        *cli._SUBMITS,
+        *cli._VERBS,
+        "agent",
+        "queue",
+        "job",
+        "store",
+    }
 
 
 def test_settings_are_those_that_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +314,7 @@ def test_program_finds_the_variables_of_the_table() -> None:
     given = {*environment.variables(run, "any")}
     with_server = environment.with_secrets(spec, dict.fromkeys(environment.PASSED_ON, "x"))
     told = {name for row in table("variable") for name in quoted(row[0])}
-    assert told == given | with_server.keys()
+    assert told == given | with_server.keys() | {OUTPUT_DIR}
     assert set(environment.chunked("WANDB_CONFIG", str(long))) == {
         "WANDB_CONFIG_0",
         "WANDB_CONFIG_1",

@@ -57,6 +57,7 @@ def test_a_run_with_everything_has_every_variable() -> None:
     run = run_of(spec, entity="ann", project="cars", name="first", queue=Queue("team", "gpu"))
     assert variables(run, "tiny") == {
         "PYTHONUNBUFFERED": "1",
+        "JUPYTER_LAUNCH_ATTEMPT": "0",
         "WANDB_LAUNCH": "True",
         "WANDB_RUN_ID": "abcd1234",
         "WANDB_PROJECT": "cars",
@@ -77,6 +78,7 @@ def test_a_run_with_everything_has_every_variable() -> None:
 def test_a_run_with_nothing_has_no_empty_ones() -> None:
     assert variables(run_of(CELL), "python:3.11-slim") == {
         "PYTHONUNBUFFERED": "1",
+        "JUPYTER_LAUNCH_ATTEMPT": "0",
         "WANDB_LAUNCH": "True",
         "WANDB_RUN_ID": "abcd1234",
         "WANDB_CONFIG": "{}",

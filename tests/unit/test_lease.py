@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import queue
+from types import SimpleNamespace
 
 import pytest
 
+from jupyter_launch import lease
 from jupyter_launch.errors import RunStopped
 from jupyter_launch.lease import Claim, Keeper
 from jupyter_launch.owner import new_owner
 from jupyter_launch.spec import LaunchSpec
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import LEASE_S, Store
 
 SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}})
 
@@ -60,3 +62,21 @@ def test_a_run_that_is_adopted_is_stopped_as_was_asked(store: Store, kill: bool)
     claim = keeper.hold(store.request_stop(run.id, kill=kill), adopted=True)
     assert claim is not None
     assert (claim.stopping, claim.killing) == (True, kill)
+
+
+def test_who_could_not_renew_lets_others_do_so_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    host, booted, _, _, number = new_owner().split(":")
+    run = store.submit(SPEC, owner=f"{host}:{booted}:{2**30}:0:{number}")
+    taken: list[str] = []
+    keeper = Keeper(store, lambda run, _adopted: taken.append(run.id))
+    now[0] += LEASE_S + 1  # the store was away
+    keeper._beat()
+    keeper.sweep()
+    assert taken == []
+    now[0] += LEASE_S
+    keeper._beat()
+    assert taken == [run.id]

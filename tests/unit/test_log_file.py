@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jupyter_launch.errors import LeaseLost
-from jupyter_launch.runs import LogPosition
+from jupyter_launch.runs import ATTEMPT, LogPosition
 from jupyter_launch.stores import log_file
 from jupyter_launch.stores.log_file import RECORD, LogWriter, position, read
 
@@ -297,3 +297,35 @@ def test_a_closed_writer_writes_into_no_other_file(path: Path, tmp_path: Path) -
         assert file.read() == b""
         file.close()
     assert path.read_bytes() == b"x"
+
+
+any_attempts = st.lists(
+    st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.binary(max_size=9)), max_size=5), max_size=4
+)
+
+
+@given(any_attempts, st.integers(0, 60))
+def test_the_newest_attempt_is_counted_by_itself(attempts: list[Frames], cut: int) -> None:
+    """However much of the last bytes is lost with whoever wrote them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.log"
+        begun = 0
+        for number, frames in enumerate(attempts):
+            if number:
+                append(path, [(ATTEMPT, b"--- again ---\n")])
+                begun = path.stat().st_size
+            append(path, frames)
+        if not path.exists():
+            return
+        size = path.stat().st_size
+        os.truncate(path, max(begun, size - cut))
+        last = path.read_bytes()[begun:]
+        found = position(path)
+        assert found.size == path.stat().st_size
+        assert found.earlier == begun
+        assert sum(found[:3]) == len(last)
+        if cut == 0 and attempts:
+            counts = [sum(len(d) for s, d in attempts[-1] if s == n) for n in (1, 2, 3)]
+            assert list(found[:3]) == counts
+        append(path, [(1, b"x")])  # which mends the index
+        assert position(path) == found._replace(stdout=found.stdout + 1)

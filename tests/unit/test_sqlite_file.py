@@ -176,7 +176,9 @@ def fill(disk: Path) -> Path:
 def test_an_unknown_scheme_names_the_known_ones() -> None:
     with pytest.raises(ConfigError) as failure:
         open_store("mysql://host/db")
-    assert str(failure.value) == "No store is known for 'mysql://host/db'.\nKnown schemes: sqlite."
+    assert str(failure.value) == (
+        "No store is known for 'mysql://...'.\nKnown schemes: postgres, postgresql, sqlite."
+    )
 
 
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
@@ -229,7 +231,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     expected = (
-        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 3).\n"
+        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 4).\n"
         "Upgrade: pip install -U jupyter_launch"
     )
     assert why_not(path) == expected
@@ -291,7 +293,10 @@ def test_an_upgraded_store_is_made_as_a_new_one(old_path: Path, path: Path) -> N
     def shape(path: Path) -> tuple[object, ...]:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             columns = connection.execute("SELECT name, type FROM pragma_table_info('runs')")
-            others = "SELECT name, sql FROM sqlite_schema WHERE name <> 'runs' ORDER BY name"
+            others = (
+                "SELECT name, sql FROM sqlite_schema"
+                " WHERE name NOT IN ('runs', 'sqlite_sequence') ORDER BY name"
+            )
             version = connection.execute("PRAGMA user_version").fetchone()
             return version, columns.fetchall(), connection.execute(others).fetchall()
 

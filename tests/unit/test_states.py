@@ -48,8 +48,9 @@ def test_every_state_is_reached_from_the_first() -> None:
     assert reachable(State.PENDING) == set(State)
 
 
-def test_only_what_has_not_started_goes_back_to_the_queue() -> None:
-    assert [state for state in State if legal(state, State.PENDING)] == [State.LEASED]
+def test_what_is_given_back_or_tried_once_more_goes_back_to_the_queue() -> None:
+    back = [state for state in State if legal(state, State.PENDING)]
+    assert back == [State.LEASED, State.STARTING, State.RUNNING]
 
 
 def test_no_state_leads_to_itself() -> None:

@@ -1,11 +1,12 @@
--- The embedded store's statements. Times are Unix seconds; queues are written entity/name.
+-- The schema and the statements of the embedded store alone.
 
--- A new file takes the same way as an old one: the first schema, then each upgrade.
+-- A new file takes the same way as an old one: the first schema, then each upgrade. In the oldest
+-- ones, runs.seq is AUTOINCREMENT, which cost each submit one more page and nobody relied on.
 
 -- name: schema
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE runs (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     spec_json TEXT NOT NULL,
     state TEXT NOT NULL,
@@ -81,182 +82,139 @@ CREATE TABLE job_aliases (
 ) WITHOUT ROWID;
 PRAGMA user_version = 3;
 
+-- name: upgrade_3
+ALTER TABLE runs ADD COLUMN host TEXT;
+ALTER TABLE runs ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN cpus REAL NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN ready REAL NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN wait_until REAL;
+ALTER TABLE runs ADD COLUMN spare BLOB;
+CREATE INDEX runs_expiring ON runs (wait_until) WHERE wait_until IS NOT NULL AND state = 'pending';
+ALTER TABLE queues ADD COLUMN state TEXT NOT NULL DEFAULT 'running';
+ALTER TABLE queues ADD COLUMN prioritize BOOLEAN NOT NULL DEFAULT TRUE;
+ALTER TABLE queues ADD COLUMN max_running INTEGER;
+ALTER TABLE queues ADD COLUMN retry TEXT;
+ALTER TABLE agents ADD COLUMN cpus REAL NOT NULL DEFAULT 0;
+ALTER TABLE agents ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE agents ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE agents ADD COLUMN asked TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 4;
+
+-- A waiting item keeps room in its row for what a claim adds to it. Otherwise rows that stand close
+-- together must be moved to other pages: a claim writes twice as many.
+
 -- name: insert_run
 INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
-                  resource, owner, lease_until, parent)
-SELECT :id, :spec_json, :state, :now, :entity, :project, :name, :queue, :priority, :secrets,
-       :resource, :owner, :lease_until, :parent
-WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue)
+                  resource, owner, lease_until, parent, cpus, memory, gpus, wait_until, spare)
+SELECT :id, :spec_json, :state, launch_now(), :entity, :project, :name, :queue,
+       CASE WHEN EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND NOT prioritize) THEN 2
+            ELSE :priority END,
+       :secrets, :resource, :owner, launch_tick() + :lease_s, :parent, :cpus, :memory, :gpus,
+       launch_tick() + :wait_s, CASE WHEN :owner IS NULL THEN zeroblob(80) END
+WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'draining')
 ON CONFLICT (id) DO NOTHING
-RETURNING *;
+RETURNING created, priority;
 
 -- name: next_pending
-SELECT id, priority, seq FROM runs
-WHERE state = 'pending' AND queue = :queue
+SELECT id, cpus, memory, gpus FROM runs
+WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
+  AND (wait_until IS NULL OR wait_until >= launch_tick())
+  AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
   AND (secrets = '[]' OR NOT EXISTS (
     SELECT 1 FROM json_each(runs.secrets) AS asked
     WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
+  AND EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'paused' AND (
+    max_running IS NULL OR max_running > (
+      SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
 ORDER BY priority, seq LIMIT 1;
 
+-- Without names, it takes only a run that asks for none: most do not.
+
 -- name: lease
-UPDATE runs SET state = 'leased', owner = :owner, lease_until = :lease_until, reason = ''
-WHERE id = :id AND state = 'pending' RETURNING *;
-
--- name: renew
-UPDATE runs SET lease_until = :lease_until WHERE owner = :owner RETURNING *;
-
--- name: owned
-SELECT * FROM runs WHERE owner IS NOT NULL;
-
--- name: take_over
-UPDATE runs SET owner = :owner, lease_until = :lease_until
-WHERE id = :id AND owner = :before AND lease_until = :seen RETURNING *;
-
--- name: back_to_queue
-UPDATE runs SET state = 'pending', owner = NULL, lease_until = NULL, reason = :reason
-WHERE id = :id AND owner = :before AND lease_until = :seen AND state = 'leased' RETURNING *;
-
--- name: get
-SELECT * FROM runs WHERE id = :id;
-
--- name: owner
-SELECT owner FROM runs WHERE id = :id;
-
--- name: move
-UPDATE runs SET state = :state, reason = :reason, started = coalesce(started, :started),
-    ended = :ended, exit_code = coalesce(:exit_code, exit_code), handle = coalesce(:handle, handle),
-    resource = coalesce(:resource, resource), spec_json = coalesce(:spec_json, spec_json),
-    owner = CASE WHEN :held THEN owner END,
-    lease_until = CASE WHEN :held THEN lease_until END
-WHERE id = :id RETURNING *;
-
--- name: leftovers
-SELECT * FROM runs WHERE handle IS NOT NULL AND ended < :before;
-
--- name: clear_handle
-UPDATE runs SET handle = NULL WHERE id = :id AND ended IS NOT NULL;
-
--- name: request_stop
-UPDATE runs SET stop_requested = 1, kill_requested = kill_requested OR :kill
-WHERE id = :id RETURNING *;
-
--- name: list
-SELECT * FROM runs ORDER BY seq DESC LIMIT :limit;
-
--- name: list_queue
-SELECT * FROM runs WHERE queue = :queue ORDER BY seq DESC LIMIT :limit;
-
--- name: list_state
-SELECT * FROM runs WHERE state = :state ORDER BY seq DESC LIMIT :limit;
-
--- name: attempts
-WITH RECURSIVE
-    older(id, parent) AS (
-        SELECT id, parent FROM runs WHERE id = :id
-        UNION SELECT runs.id, runs.parent FROM runs JOIN older ON runs.id = older.parent),
-    family(id) AS (
-        SELECT id FROM older
-        UNION SELECT runs.id FROM runs JOIN family ON runs.parent = family.id)
-SELECT * FROM runs WHERE id IN family ORDER BY seq;
-
--- name: ahead
-SELECT count(*) FROM runs AS other, runs AS mine
-WHERE mine.id = :id AND other.state = 'pending' AND other.queue = mine.queue
-  AND (other.priority, other.seq) < (mine.priority, mine.seq);
-
--- name: delete_pending
-DELETE FROM runs WHERE id = :id AND state = 'pending' RETURNING id;
-
--- name: delete_events
-DELETE FROM events WHERE run_id = :id;
-
--- name: append_event
-INSERT INTO events (run_id, seq, at, kind, data)
-VALUES (:id, coalesce((SELECT max(seq) FROM events WHERE run_id = :id), 0) + 1, :now, :kind, :data)
+UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
+    reason = '', spare = NULL
+WHERE seq = (SELECT seq FROM (
+    SELECT seq, cpus, memory, gpus, secrets FROM runs
+    WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
+      AND (wait_until IS NULL OR wait_until >= launch_tick())
+      AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
+      AND (secrets = '[]' OR :names IS NULL OR NOT EXISTS (
+        SELECT 1 FROM json_each(runs.secrets) AS asked
+        WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
+      AND EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'paused' AND (
+        max_running IS NULL OR max_running > (
+          SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
+    ORDER BY priority, seq LIMIT 1
+) WHERE cpus <= :free_cpus AND memory <= :free_memory AND gpus <= :free_gpus
+    AND (secrets = '[]' OR :names IS NOT NULL))
 RETURNING *;
 
--- name: events
-SELECT * FROM events WHERE run_id = :id AND seq > :after ORDER BY seq;
+-- Each connection has this, so that a claim is one statement, and nobody waits for one who claims.
 
--- name: create_queue
-INSERT INTO queues (queue, resource, config, created)
-VALUES (:queue, :resource, :config, :now)
-ON CONFLICT (queue) DO NOTHING RETURNING queue;
+-- name: note_leases
+CREATE TEMP TRIGGER note_leases AFTER UPDATE OF state ON runs
+WHEN old.state = 'pending' AND new.state = 'leased'
+BEGIN
+    INSERT INTO events (run_id, seq, at, kind, data)
+    VALUES (new.id, coalesce((SELECT max(seq) FROM events WHERE run_id = new.id), 0) + 1,
+            launch_now(), 'state', '{"state": "leased", "reason": "", "exit_code": null}');
+END;
 
--- name: get_queue
-SELECT * FROM queues WHERE queue = :queue;
+-- name: level_priorities
+UPDATE runs SET priority =
+    CASE WHEN :prioritize THEN coalesce(json_extract(spec_json, '$.priority'), 2) ELSE 2 END
+WHERE queue = :queue AND state = 'pending';
 
--- name: queues
-SELECT queue FROM queues ORDER BY queue;
+-- name: list_some
+SELECT * FROM runs
+WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue)
+  AND (:notebook IS NULL OR json_extract(spec_json, '$.source.notebook') = :notebook)
+  AND (:text IS NULL OR instr(
+    lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
+      json_extract(spec_json, '$.source.body'), json_extract(spec_json, '$.source.path'),
+      json_extract(spec_json, '$.uri'), json_extract(spec_json, '$.job'),
+      json_extract(spec_json, '$.docker.docker_image'), '')), lower(:text)))
+ORDER BY seq DESC LIMIT :limit;
 
--- name: put_agent
-INSERT INTO agents (id, owner, queues, max_jobs, started, heartbeat, status)
-VALUES (:id, :owner, :queues, :max_jobs, :started, :heartbeat, :status)
-ON CONFLICT (id) DO UPDATE SET heartbeat = excluded.heartbeat, status = excluded.status;
-
--- name: drop_agent
-DELETE FROM agents WHERE id = :id;
-
--- name: agents
-SELECT * FROM agents ORDER BY started;
-
--- A deleted version keeps its row, without content: its number is never given again.
-
--- name: newest_job
-SELECT * FROM jobs
-WHERE entity = :entity AND project = :project AND name = :name
-  AND version = (SELECT max(version) FROM jobs
-                 WHERE entity = :entity AND project = :project AND name = :name)
-  AND content IS NOT NULL;
-
--- name: insert_job
-INSERT INTO jobs (entity, project, name, version, created, digest, content)
-SELECT :entity, :project, :name, coalesce(max(version) + 1, 0), :now, :digest, :content
-FROM jobs WHERE entity = :entity AND project = :project AND name = :name;
-
--- name: point_alias
-INSERT INTO job_aliases (entity, project, name, alias, version)
-SELECT :entity, :project, :name, :alias, max(version)
-FROM jobs WHERE entity = :entity AND project = :project AND name = :name
-ON CONFLICT (entity, project, name, alias) DO UPDATE SET version = excluded.version;
-
--- name: point_latest
-INSERT INTO job_aliases (entity, project, name, alias, version)
-SELECT :entity, :project, :name, 'latest', max(version)
-FROM jobs
-WHERE entity = :entity AND project = :project AND name = :name AND content IS NOT NULL
-HAVING max(version) IS NOT NULL
-ON CONFLICT (entity, project, name, alias) DO UPDATE SET version = excluded.version;
-
--- name: job_version
-SELECT * FROM jobs
-WHERE entity = :entity AND project = :project AND name = :name AND version = :version
-  AND content IS NOT NULL;
-
--- name: job_alias
-SELECT jobs.* FROM jobs JOIN job_aliases USING (entity, project, name, version)
-WHERE entity = :entity AND project = :project AND name = :name AND alias = :alias
-  AND content IS NOT NULL;
-
--- name: aliases
-SELECT alias FROM job_aliases
-WHERE entity = :entity AND project = :project AND name = :name AND version = :version
-ORDER BY alias != 'latest', alias;
-
--- name: jobs
-SELECT * FROM jobs
-WHERE content IS NOT NULL AND (:entity IS NULL OR entity = :entity)
-  AND (:project IS NULL OR project = :project)
-ORDER BY entity, project, name, version DESC;
+-- name: list_open
+WITH opened AS MATERIALIZED (
+    SELECT * FROM runs WHERE state = 'pending'
+    UNION ALL SELECT * FROM runs WHERE owner IS NOT NULL)
+SELECT * FROM opened
+WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue)
+  AND (:notebook IS NULL OR json_extract(spec_json, '$.source.notebook') = :notebook)
+  AND (:text IS NULL OR instr(
+    lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
+      json_extract(spec_json, '$.source.body'), json_extract(spec_json, '$.source.path'),
+      json_extract(spec_json, '$.uri'), json_extract(spec_json, '$.job'),
+      json_extract(spec_json, '$.docker.docker_image'), '')), lower(:text)))
+ORDER BY seq DESC LIMIT :limit;
 
 -- name: runs_of_job
 SELECT id FROM runs
 WHERE ended IS NULL AND json_extract(spec_json, '$.job') = :ref ORDER BY seq;
 
--- name: delete_aliases
-DELETE FROM job_aliases
-WHERE entity = :entity AND project = :project AND name = :name AND version = :version;
 
--- name: delete_job
-UPDATE jobs SET content = NULL
-WHERE entity = :entity AND project = :project AND name = :name AND version = :version;
+-- name: prune_runs
+DELETE FROM runs
+WHERE id IN (SELECT value FROM json_each(:ids)) AND ended < :before AND handle IS NULL
+  AND (NOT :keep_failed OR state IN ('finished', 'stopped'))
+RETURNING id;
+
+-- name: prune_events
+DELETE FROM events WHERE run_id IN (SELECT value FROM json_each(:ids));
+
+-- name: count_events
+SELECT count(*) AS count FROM events WHERE run_id IN (SELECT value FROM json_each(:ids));
+
+-- name: known_runs
+SELECT id FROM runs WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: integrity
+PRAGMA integrity_check;
+
+-- name: database_bytes
+SELECT page_count * page_size AS bytes, freelist_count * page_size AS unused
+FROM pragma_page_count, pragma_page_size, pragma_freelist_count;

@@ -3,31 +3,26 @@
 import { make, say, set, toClipboard, told } from "./dom.js";
 import { editor } from "./edit.js";
 import { feed, type Feed } from "./feed.js";
+import { inFrame, waiting } from "./frames.js";
 import { head, type Head, type Liveness } from "./head.js";
-import { keeper } from "./keep.js";
+import { AGAIN, type Host, type Wish } from "./host.js";
 import { keepKeys } from "./keys.js";
 import { logPane, type LogPane } from "./log.js";
-import { ENGLISH, type Live, type MimeData, type SavedRun, type Transport } from "./messages.js";
+import { ENGLISH, type Live, type SavedRun, type Transport } from "./messages.js";
 import { source } from "./source.js";
 
 const TICK_MS = 1000;
 const SPEAK_MS = 5000;
 const BUSY_MS = 2000;
-const PATIENCE_MS = 1000;
 const MARGIN = 128; // so many lines before the end may still change
 
 export class Card {
   readonly node: HTMLElement;
-  /** Whether a notebook keeps what is shown. */
-  keeps = false;
-  /** Called when the feeder does not know the run. */
-  onGone: () => void = () => undefined;
 
   readonly #head: Head;
   readonly #source = source(() => this.#schedule());
   readonly #pane: LogPane;
   readonly #editor;
-  readonly #keeper = keeper();
   readonly #speech = make("div", "sr", { role: "status", "aria-live": "polite" });
   readonly #seen: IntersectionObserver;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -37,23 +32,25 @@ export class Card {
   #feed: Feed | null = null;
   #fed = false; // whether what is shown comes from a feeder
   #liveness: Liveness = "saved";
+  #launching = false;
   #ahead = 0; // seconds the feeder's clock is ahead of ours
   #visible = false;
-  #frame = 0;
   #spoken = 0; // when
 
   constructor(
     root: HTMLElement,
     readonly words = ENGLISH,
+    readonly host: Host = {},
   ) {
     this.#head = head(words, {
-      stop: (kill) => void this.#stop(kill),
-      relaunch: () => void this.#act(() => this.#relaunch()),
-      edit: () => void this.#act(() => this.#edit()),
-      copyAs: (form) => void this.#act(() => this.#copyAs(form)),
-      copyId: () => void this.#copied(this.run),
+      stop: (kill) => this.#stop(kill),
+      relaunch: () => this.#act(() => this.#relaunch()),
+      edit: () => this.#act(() => this.#edit()),
+      copyAs: (form) => this.#act(() => this.#copyAs(form)),
+      copyId: () => this.#copied(this.run),
+      more: () => (this.#feed && host.more?.(this.#record, this.#feed.ask)) ?? [],
       show: (id) => this.show({ ...this.#origin(), id }),
-      file: (download) => void this.#pane.file(download),
+      file: (download) => this.#pane.file(download),
       now: () => Date.now() / 1000 + this.#ahead,
     });
     this.#pane = logPane(words, this.#source, {
@@ -68,6 +65,12 @@ export class Card {
     this.#editor = editor(words, (spec) => this.#relaunch(spec));
     this.node = make("div", "card", { role: "region", "aria-label": words.__("Launched run") });
     this.node.append(this.#head.node, this.#pane.node, this.#speech);
+    this.node.addEventListener(AGAIN, (event) => {
+      if (!this.#transport) return;
+      event.preventDefault();
+      const edit = (event as CustomEvent<Wish>).detail.edit;
+      void this.#act(() => (edit ? this.#edit() : this.#relaunch()));
+    });
     this.#release = keepKeys(this.node);
     root.append(this.node);
     this.#seen = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: "200px" });
@@ -79,7 +82,7 @@ export class Card {
   dispose(): void {
     this.#feed?.close();
     clearInterval(this.#timer);
-    cancelAnimationFrame(this.#frame);
+    waiting.delete(this.#draw);
     document.removeEventListener("visibilitychange", this.#follow);
     this.#release();
     this.#seen.disconnect();
@@ -97,25 +100,16 @@ export class Card {
     return this.#liveness !== "saved";
   }
 
-  /** What a notebook is to keep, if that is newer than what it has. */
-  get bundle(): MimeData | null {
-    return this.#keeper.bundle();
-  }
-
   /** Show a run as a notebook keeps it; live, if a feeder is there. */
   show(record: SavedRun): void {
     this.#feed?.close();
     this.#feed = null;
     this.#fed = false;
     this.#record = record;
-    this.#keeper.reset();
+    this.host.keeper?.reset();
     this.#head.chart.add(null);
     this.#editor.close();
-    const tail = record.tail ?? "";
-    const bytes = new TextEncoder().encode(tail.replace(/([^\n])$/, "$1\n"));
-    const count = bytes.reduce((lines, byte) => lines + Number(byte === 10), 0);
-    this.#source.log.resize(0);
-    this.#source.take({ first: 0, count, style: "", streams: [], times: [] }, bytes, count);
+    this.#source.restore(record.tail ?? "");
     this.#pane.reset(record.earlier ? this.words.__("the end of a longer log") : "");
     this.#become("saved");
     this.#watch();
@@ -129,10 +123,10 @@ export class Card {
 
   // -- the feed ------------------------------------------------------------------------------------
 
-  #watch(): void {
+  #watch(wanted = this.#visible): void {
     const { id, terminal } = this.#record;
     // A run that has ended waits until somebody looks: a notebook may have many.
-    if (!this.#transport || this.#feed || !id || (terminal && !this.#visible)) return;
+    if (!this.#transport || this.#feed || !id || (terminal && !wanted)) return;
     const { log } = this.#source;
     this.#feed = feed(this.#transport, id, {
       have: () => (this.#fed ? Math.max(0, Math.min(log.known, log.total) - MARGIN) : 0),
@@ -144,7 +138,7 @@ export class Card {
         this.#feed?.close();
         this.#feed = null;
         this.#become("saved");
-        this.onGone();
+        this.host.onGone?.();
       },
     });
     this.#follow();
@@ -159,23 +153,21 @@ export class Card {
       this.#pane.reset("");
     }
     if (!this.#record.terminal) {
-      this.#keeper.note(record !== undefined && record.state !== this.#record.state);
+      this.host.keeper?.note(record !== undefined && record.state !== this.#record.state);
     }
-    if (record?.terminal && !this.#record.terminal && this.keeps) void this.#end(record);
+    if (record?.terminal && !this.#record.terminal && this.host.keeper) void this.#end(record);
     else if (record) this.#record = { ...this.#record, ...record };
     if (samples) this.#head.chart.add(samples);
     this.#source.take(log, bytes, total);
     if (record ?? this.#liveness !== "live") this.#become("live");
     this.#schedule();
-    if (!this.#drawing) this.#feed?.drawn();
   }
 
   /** Show that a run has ended, once the notebook can keep it so: who then saves, saves that. */
   async #end(record: SavedRun): Promise<void> {
     const feed = this.#feed;
     if (!feed) return;
-    const patience = new Promise((resume) => setTimeout(resume, PATIENCE_MS));
-    await Promise.race([this.#keeper.look(feed.ask, true), patience]);
+    await this.host.keeper?.look(feed.ask, true);
     if (this.#feed !== feed) return;
     this.#record = { ...this.#record, ...record };
     this.#become(this.#liveness);
@@ -217,7 +209,7 @@ export class Card {
   }
 
   async #stop(kill: boolean): Promise<void> {
-    const busy = this.words.__("The wish to stop was not taken up yet: the kernel may be busy.");
+    const busy = this.words.__("Not taken up yet: the kernel may be busy.");
     const timer = setTimeout(() => this.#head.tell(busy), BUSY_MS);
     this.#head.wanted(true);
     await this.#act(async () => {
@@ -232,13 +224,22 @@ export class Card {
   }
 
   async #relaunch(spec?: unknown): Promise<void> {
-    if (!this.#feed || !this.#transport) return;
-    const id = await this.#transport.relaunch(this.run, spec, this.#feed.ask);
-    this.show({ ...this.#origin(), id });
-    this.#keeper.note(true);
+    this.#watch(true);
+    if (!this.#feed || !this.#transport || this.#launching) return;
+    this.#launching = true; // a double click makes one run
+    try {
+      const id = await this.#transport.relaunch(this.run, spec, this.#feed.ask);
+      this.show({ ...this.#origin(), id });
+      await this.host.keeper?.look(this.#feed.ask, true);
+      this.host.onAgain?.();
+    } finally {
+      this.#launching = false;
+    }
   }
 
   async #edit(): Promise<void> {
+    this.#watch(true);
+    if (await this.host.onEdit?.(this.run)) return;
     const answer = await this.#feed?.ask("spec");
     if (!answer) return;
     this.#head.node.append(this.#editor.node);
@@ -257,7 +258,7 @@ export class Card {
   /** What is known of another run of the same chain, before anything is told of it. */
   #origin(): SavedRun {
     const { store, name, attempts } = this.#record;
-    return JSON.parse(JSON.stringify({ store, name, attempts })) as SavedRun;
+    return { store, name, attempts } as SavedRun;
   }
 
   // -- drawing -------------------------------------------------------------------------------------
@@ -267,19 +268,20 @@ export class Card {
   }
 
   #schedule(): void {
-    if (this.#frame || !this.#visible) return;
-    this.#frame = requestAnimationFrame((now) => {
-      this.#frame = 0;
-      this.#pane.draw(now);
-      set(this.node, "data-total", String(this.#source.log.total));
-      this.#feed?.drawn();
-    });
+    if (!this.#drawing) this.#feed?.drawn();
+    if (this.#visible) inFrame(this.#draw);
   }
+
+  readonly #draw = (now: number): void => {
+    this.#pane.draw(now);
+    set(this.node, "data-total", this.#source.log.total);
+    this.#feed?.drawn();
+  };
 
   #tick(): void {
     if (this.#liveness !== "live") return;
     const { terminal, state } = this.#record;
-    if (this.keeps && this.#feed && !document.hidden) void this.#keeper.look(this.#feed.ask);
+    if (this.#feed && !document.hidden) void this.host.keeper?.look(this.#feed.ask);
     if (terminal || !this.#drawing) return;
     this.#head.tick();
     if (Date.now() - this.#spoken > SPEAK_MS) this.#say(`${state ?? ""}: ${this.#pane.newest()}`);

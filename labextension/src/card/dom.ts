@@ -87,7 +87,7 @@ export function say(element: HTMLElement, text: string): void {
 }
 
 /** Set an attribute unless it is the same. */
-export function set(element: HTMLElement, name: string, value: string | boolean): void {
+export function set(element: HTMLElement, name: string, value: string | boolean | number): void {
   const text = String(value);
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }

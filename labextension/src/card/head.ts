@@ -9,14 +9,17 @@ import type { SavedRun, Words } from "./messages.js";
 /** `live`: fed now; `saved`: as a notebook keeps it. */
 export type Liveness = "live" | "reconnecting" | "saved";
 
+/** What can be asked for; nobody waits for it. */
 export interface Actions {
-  stop(kill: boolean): void;
-  relaunch(): void;
-  edit(): void;
-  copyAs(form: "magic" | "python" | "cli"): void;
-  copyId(): void;
+  stop(kill: boolean): unknown;
+  relaunch(): unknown;
+  edit(): unknown;
+  copyAs(form: "magic" | "python" | "cli"): unknown;
+  copyId(): unknown;
+  /** What else is offered for a run that is fed. */
+  more(): Item[];
   show(run: string): void;
-  file(download: boolean): void;
+  file(download: boolean): unknown;
   /** The feeder's time, in Unix seconds. */
   now(): number;
 }
@@ -71,6 +74,7 @@ export function head(words: Words, actions: Actions): Head {
         [words.__("Copy as command line"), () => actions.copyAs("cli")],
         [words.__("Open the whole log in a tab"), () => actions.file(false)],
         [words.__("Download the log"), () => actions.file(true)],
+        ...actions.more(),
       );
     }
     return [...items, [words.__("Copy the run's id"), () => actions.copyId()]];

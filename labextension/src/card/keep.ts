@@ -3,6 +3,7 @@
 import type { Ask, MimeData } from "./messages.js";
 
 const PAUSE_MS = 1000; // at first
+const PATIENCE_MS = 1000;
 const PAUSE_MOST_MS = 10_000;
 
 export interface Keeper {
@@ -11,7 +12,7 @@ export interface Keeper {
   reset(): void;
   /** Note that something has changed; what is urgent is asked for at the next look. */
   note(urgent: boolean): void;
-  /** Ask for it, if something has changed and it is time, or at once. */
+  /** Ask for it, if something has changed and it is time, or at once; wait a moment for it. */
   look(ask: Ask, now?: boolean): Promise<void>;
 }
 
@@ -37,11 +38,11 @@ export function keeper(): Keeper {
       changed = false;
       asked = Date.now();
       pause = Math.min(2 * pause, PAUSE_MOST_MS);
-      try {
-        ({ bundle } = await ask("bundle"));
-      } catch {
-        changed = true;
-      }
+      const asking = ask("bundle").then(
+        (answer) => (bundle = answer.bundle),
+        () => (changed = true),
+      );
+      await Promise.race([asking, new Promise((resume) => setTimeout(resume, PATIENCE_MS))]);
     },
   };
 }

@@ -62,7 +62,6 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   let anchor: Anchor = { line: 0, part: 0, y: 0 };
   let adjusted = 0; // when the scroll bar was
   let touched = 0; // when the user scrolled last
-  let shape = { inner: 0, outer: 0 }; // heights of the scroll space and of what is seen of it
   let later: ReturnType<typeof setTimeout> | undefined;
 
   const short = (): boolean => log.total <= SHORT;
@@ -133,23 +132,16 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   listen(node, "scroll", () => {
     const top = node.scrollTop;
     const moved = top - scrolled;
-    const before = shape;
-    shape = { inner: node.scrollHeight, outer: node.clientHeight };
-    const atEnd = top >= shape.inner - height - 2;
+    const atEnd = top >= node.scrollHeight - node.clientHeight - 2;
     scrolled = top;
-    // A new theme, or a new size, moves it as well; that is not the user's wish to stay behind.
-    const relaid = shape.inner < before.inner || shape.outer !== before.outer;
-    if (following && before.outer && relaid) {
-      tell.changed();
-      return;
-    }
     if (short()) {
       if (following !== atEnd) follow(atEnd);
       // Should it become a long one while it stands here, it stays here.
       [position, anchor] = [top, { line: Math.floor(top / pitch), part: (top / pitch) % 1, y: 0 }];
       return;
     }
-    if (following && moved >= -1) return;
+    // A new theme, or a new size, moves it as well, to the new end: nobody wished to stay behind.
+    if (following && (moved >= -1 || atEnd)) return;
     touched = performance.now();
     if (following) follow(false);
     if (atEnd && moved > 0) {

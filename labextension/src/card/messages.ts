@@ -40,6 +40,9 @@ export interface RunRecord {
 export interface SavedRun extends Partial<RunRecord> {
   tail?: string;
   earlier?: boolean;
+  /** The first of what it left behind: name, size in bytes. */
+  artifacts?: [string, number][];
+  artifact_count?: number;
 }
 
 /** Lines of the log that replace whatever the page has from line `first` on. */
@@ -89,6 +92,7 @@ export interface Answers {
   bundle: { bundle: MimeData };
   copy: { text: string };
   spec: { spec: unknown };
+  diff: { lines: string[] };
   stop: object;
   relaunch: { run: string };
 }

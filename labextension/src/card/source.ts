@@ -18,6 +18,8 @@ export interface Source {
   readonly log: Log;
   /** Whom to ask from now on, if anybody. */
   connect(ask: Ask | null): void;
+  /** Begin with the end of a log as a notebook keeps it. */
+  restore(tail: string): void;
   take(head: LinesHead | undefined, bytes: Uint8Array, total: number | undefined): void;
   /** Ask for those lines of a range that are not here. */
   fetch(first: number, end: number): void;
@@ -56,6 +58,14 @@ export function source(changed: () => void): Source {
     connect: (ask) => {
       asked = ask;
       requests.clear();
+    },
+    restore: (tail) => {
+      const text = tail.replace(/([^\n])$/, "$1\n");
+      const count = text.split("\n").length - 1;
+      const head = { first: 0, count, style: "", streams: [], times: [] };
+      log.resize(0);
+      log.replaceFrom(head, new TextEncoder().encode(text));
+      log.resize(count);
     },
     take: (head, bytes, total) => {
       if (head) {

@@ -1,0 +1,95 @@
+"""The store of many machines: a PostgreSQL database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_data_dir
+
+from ..runs import Queue, Run
+from .base import ANY_RUN, LEASE_S, Offer
+from .postgres_bells import Bell, Bells
+from .postgres_cache import Cache
+from .postgres_database import PostgresDatabase
+from .postgres_files import FileVerbs
+from .postgres_logs import LogVerbs
+from .postgres_upkeep import PostgresUpkeep
+from .postgres_url import connect, shown
+from .sql_jobs import JobVerbs
+from .sql_leases import BOUNDLESS, LeaseVerbs
+from .sql_lists import ListVerbs
+from .sql_queues import AgentVerbs, QueueVerbs
+from .sql_runs import RunVerbs
+
+LONGEST_TOPIC = 1000
+
+
+class PostgresStore(
+    RunVerbs,
+    LeaseVerbs,
+    ListVerbs,
+    QueueVerbs,
+    AgentVerbs,
+    JobVerbs,
+    LogVerbs,
+    FileVerbs,
+    PostgresUpkeep,
+):
+    """Runs of all who share a database.
+
+    Parameters
+    ----------
+    url : str
+        ``postgresql://user@host:5432/database``, as libpq has it. The password may stand in it, in
+        ``PGPASSWORD`` or in ``~/.pgpass``; it is shown nowhere.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.address, self.url = url, shown(url)
+        self._db = self._server = PostgresDatabase(url)
+        self.id = self._server.about["id"]
+        self._bells = Bells(partial(connect, url), url)
+        self._cache = Cache(Path(jupyter_data_dir()) / "jupyter_launch" / "fetched" / self.id)
+
+    def claim(
+        self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
+    ) -> Run | None:
+        free, whole = offer or Offer(BOUNDLESS, BOUNDLESS)
+        # Those that are no text cannot be asked for.
+        asked = [name.encode(errors="replace").decode() for name in names]
+        for queue in queues:
+            row = self._db.row(
+                "claim",
+                queue=str(queue),
+                owner=owner,
+                names=asked,
+                lease_s=LEASE_S,
+                **{f"free_{name}": value for name, value in free._asdict().items()},
+                **whole._asdict(),
+            )
+            if row:
+                if row["owner"] is None:  # it must wait for room
+                    return None
+                self._ring(row["id"], ANY_RUN)
+                return self._run(row)
+        return None
+
+    def listen(self, topic: str) -> Bell:
+        return self._bells.listen(_short(topic))
+
+    def _ring(self, *topics: str) -> None:
+        self._server.ring([_short(topic) for topic in topics])
+
+    def close(self) -> None:
+        self._bells.close()
+        self._server.close()
+
+
+def _short(topic: str) -> str:
+    """Give a topic as it fits an announcement."""
+    if len(topic) < LONGEST_TOPIC:
+        return topic
+    return hashlib.sha256(topic.encode()).hexdigest()

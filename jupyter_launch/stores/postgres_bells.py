@@ -1,0 +1,152 @@
+"""Wake-ups through a PostgreSQL server: one connection listens for all of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+
+import psycopg
+
+from ..errors import ConfigError, StoreUnavailable
+from .forks import begins_anew
+from .postgres_url import Connection, translated
+
+CHANNEL = "jupyter_launch"
+
+READY_S = 10.0
+"""How long who begins to listen waits until the server knows of it, in seconds."""
+
+AGAIN_S = 0.5
+"""How long after it failed the connection is tried again, in seconds."""
+
+
+class Bell:
+    """One listener. Use as a context manager; make it *before* looking at what it announces."""
+
+    def __init__(self, leave: Callable[[Bell], None]) -> None:
+        self._rung = threading.Event()
+        self._leave = leave
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep until the bell rings, at most `timeout` seconds. Say whether it rang."""
+        rang = self._rung.wait(timeout)
+        self._rung.clear()
+        return rang
+
+    def ring(self) -> None:
+        """Wake this listener alone."""
+        self._rung.set()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._leave(self)
+
+    def __enter__(self) -> Bell:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Bells:
+    """All listeners of a process to one store.
+
+    Parameters
+    ----------
+    url : callable
+        Connects to the database.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], url: str) -> None:
+        self._connect, self._url = connect, url
+        begins_anew(self)
+
+    def begin(self) -> None:
+        """Have no listeners, no connection and no thread."""
+        self._lock = threading.Lock()
+        self._bells: defaultdict[str, set[Bell]] = defaultdict(set)
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._end = (-1, -1)
+
+    def listen(self, topic: str) -> Bell:
+        """Listen to a topic.
+
+        If the server does not answer now, the bell rings once it does: then look.
+        """
+        with self._lock:
+            if self._thread is None:
+                self._end = os.pipe()
+                self._thread = threading.Thread(
+                    target=self._run, args=[self._end[0]], name="launch-bells", daemon=True
+                )
+                self._thread.start()
+        self._ready.wait(READY_S)
+        bell = Bell(lambda bell: self._forget(topic, bell))
+        with self._lock:
+            self._bells[topic].add(bell)
+        return bell
+
+    def close(self) -> None:
+        """Stop listening to anything; the next listener begins again."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is None:
+                return
+            ours, self._end = self._end, (-1, -1)
+        os.write(ours[1], b"!")
+        thread.join()
+        for end in ours:
+            os.close(end)
+
+    def _forget(self, topic: str, bell: Bell) -> None:
+        with self._lock:
+            self._bells[topic].discard(bell)
+            if not self._bells[topic]:
+                del self._bells[topic]
+
+    def _run(self, end: int) -> None:
+        while True:
+            with contextlib.suppress(StoreUnavailable, ConfigError), translated(self._url):
+                connection = self._connect()
+                try:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self._ring_all()  # what was announced meanwhile was not heard
+                    self._ready.set()
+                    _dispatch(connection, end, self._ring)
+                finally:
+                    connection.close()
+                    self._ready.clear()
+            if select.select([end], [], [], AGAIN_S)[0]:
+                return
+
+    def _ring(self, topic: str) -> None:
+        with self._lock:
+            for bell in self._bells.get(topic, ()):
+                bell.ring()
+
+    def _ring_all(self) -> None:
+        with self._lock:
+            for bells in self._bells.values():
+                for bell in bells:
+                    bell.ring()
+
+
+def _dispatch(connection: Connection, end: int, ring: Callable[[str], None]) -> None:
+    """Pass on what the server announces, until there is something to read at `end`."""
+    server = connection.pgconn
+    poller = select.poll()
+    poller.register(server.socket, select.POLLIN)
+    poller.register(end, select.POLLIN)
+    while True:
+        while heard := server.notifies():  # some may have come with an earlier answer
+            ring(heard.extra.decode())
+        if any(descriptor == end for descriptor, _ in poller.poll()):
+            return
+        server.consume_input()
+        if server.status != psycopg.pq.ConnStatus.OK:
+            raise psycopg.OperationalError("the server closed the connection")

@@ -1,0 +1,56 @@
+"""A fresh store of each kind, for the promises that all of them make."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psycopg
+
+from tests.postgres import Server
+
+
+@dataclass(frozen=True)
+class Site:
+    """A fresh store of one kind: where it is, and how to change it behind its back.
+
+    `expire` lets a run's lease expire, `silence` an agent's last heartbeat be long ago.
+    """
+
+    url: str
+    expire: Callable[[str], None]
+    silence: Callable[[str], None]
+
+
+def sqlite_site(path: Path) -> Site:
+    """Say where a file is to be made."""
+
+    def change(statement: str, name: str) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(statement, (time.time() - 1000, name))
+
+    return Site(
+        f"sqlite:///{path}",
+        partial(change, "UPDATE runs SET lease_until = ? WHERE id = ?"),
+        partial(change, "UPDATE agents SET heartbeat = ? WHERE id = ?"),
+    )
+
+
+def postgres_site(server: Server) -> Site:
+    """Make an empty database."""
+    url = server.new_database()
+
+    def change(what: bytes, name: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(what, (time.time() - 1000, name))
+
+    return Site(
+        url,
+        partial(change, b"UPDATE jupyter_launch.runs SET lease_until = %s WHERE id = %s"),
+        partial(change, b"UPDATE jupyter_launch.agents SET heartbeat = %s WHERE id = %s"),
+    )
