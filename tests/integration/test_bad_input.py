@@ -467,7 +467,7 @@ class TestStores:
         if damage == "newer":
             assert message == (
                 f"The store {path} was made by a newer jupyter_launch (schema 99, this one knows "
-                "3).\nUpgrade: pip install -U jupyter_launch"
+                "4).\nUpgrade: pip install -U jupyter_launch"
             )
             return
         assert message.startswith(f"The store {path} is damaged")
@@ -486,7 +486,8 @@ class TestStores:
     def test_of_an_unknown_kind(self, url: str) -> None:
         with pytest.raises(LaunchError) as error:
             open_store(url)
-        assert repr(url) in str(error.value)
+        # What follows may have a password in it.
+        assert repr(url.replace("x/y", "...")) in str(error.value)
         assert error.value.hint
 
     def test_of_two_kernels_at_once(self, store: Store) -> None:

@@ -79,6 +79,7 @@ def machines(store: Store, tmp_path: Path) -> list[Machine]:
         folder = tmp_path / name
         (folder / "work").mkdir(parents=True)
         own = {"JUPYTER_DATA_DIR": f"{folder}/data", "JUPYTER_LAUNCH_ENTITY": "ann"}
+        own["JUPYTER_LAUNCH_AGENT_ALLOW_RESOURCES"] = "*"
         made.append(Machine({**os.environ, **own}, folder / "work"))
     return made
 

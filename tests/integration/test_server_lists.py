@@ -161,11 +161,12 @@ def test_items_are_told_in_their_order_and_a_move_repaints_one_alone(
     server: JupyterServer, store: Store
 ) -> None:
     runs = [pending(store, name=name) for name in ("a", "b", "c")]
+    store.update_queue(QUEUE, state="paused")  # a move starts an agent, which would take them
     client = server.session()
     with server.stream() as page:
         shown = Shown(page, what="items", queue=str(QUEUE))
         assert shown.ids == [run.id for run in runs]
-        assert {row["waits_for"] for row in shown.rows.values()} == {"no agent yet"}
+        assert {row["waits_for"] for row in shown.rows.values()} == {"the queue is paused"}
         last = runs[-1].id
         answer = client.patch(f"{server.api}runs/{last}", json={"priority": "high"}, timeout=30)
         assert answer.status_code == 200, answer.text

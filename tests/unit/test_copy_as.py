@@ -85,7 +85,7 @@ OWN = {
     "builder.inherit_pip_config": st.just(True),
     "retry.max_retries": st.integers(0, 100),
     "retry.on": st.lists(st.sampled_from(["crashed", "failed", "137"]), min_size=1),
-    "retry.backoff_s": st.floats(0, 1e9),
+    "retry.backoff_s": st.floats(0, 1e7),
     "launch_kind": JSON.filter(lambda value: value is not None),
 }
 PLACES = {**{path: VALUES[option.read] for path, option, _ in option_table(LaunchSpec)}, **OWN}
