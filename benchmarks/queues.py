@@ -120,7 +120,7 @@ def pickup(url: str, bars: tuple[float, float]) -> Row:
     with closing(open_store(url)) as store, _claimer(url) as answer:
         taken = []
         for _ in range(PICKUPS + 5):
-            time.sleep(random.uniform(0.02, 0.06))
+            time.sleep(random.uniform(0.02, 0.06))  # so that the claimer is idle
             begun = time.monotonic()
             run = store.submit(SPEC, queue=QUEUE)
             name, at = answer()

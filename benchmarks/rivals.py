@@ -71,9 +71,9 @@ class PgQueuer:
     """Enqueueing with pgqueuer, from a program that is not asynchronous."""
 
     def __init__(self, url: str) -> None:
-        import psycopg  # noqa: PLC0415
-        from pgqueuer.db import SyncPsycopgDriver  # noqa: PLC0415
-        from pgqueuer.queries import SyncQueries  # noqa: PLC0415
+        import psycopg  # noqa: PLC0415 - each peer is needed by its own benchmark alone
+        from pgqueuer.db import SyncPsycopgDriver  # noqa: PLC0415 - as above
+        from pgqueuer.queries import SyncQueries  # noqa: PLC0415 - as above
 
         self._connection = psycopg.connect(url, autocommit=True)
         self._queries = SyncQueries(SyncPsycopgDriver(self._connection))
@@ -82,9 +82,9 @@ class PgQueuer:
     @staticmethod
     def install(url: str) -> None:
         """Make its tables."""
-        import psycopg  # noqa: PLC0415
-        from pgqueuer.db import PsycopgDriver  # noqa: PLC0415
-        from pgqueuer.queries import Queries  # noqa: PLC0415
+        import psycopg  # noqa: PLC0415 - as above
+        from pgqueuer.db import PsycopgDriver  # noqa: PLC0415 - as above
+        from pgqueuer.queries import Queries  # noqa: PLC0415 - as above
 
         async def install() -> None:
             connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
@@ -112,7 +112,7 @@ class Procrastinate:
     """
 
     def __init__(self, url: str) -> None:
-        import procrastinate as library  # noqa: PLC0415
+        import procrastinate as library  # noqa: PLC0415 - as above
 
         self._loop = asyncio.new_event_loop()
         self._app = library.App(connector=library.PsycopgConnector(conninfo=url))
@@ -129,7 +129,7 @@ class Procrastinate:
     @staticmethod
     def install(url: str) -> None:
         """Make its tables."""
-        import procrastinate as library  # noqa: PLC0415
+        import procrastinate as library  # noqa: PLC0415 - as above
 
         async def install() -> None:
             app = library.App(connector=library.PsycopgConnector(conninfo=url))

@@ -10,16 +10,16 @@ from typing import Any
 def parsed(path: Path, text: str) -> Any:
     """Read YAML or TOML; what is imported for that is paid for only where there is such a file."""
     if path.suffix == ".yaml":
-        import yaml  # noqa: PLC0415
+        import yaml  # noqa: PLC0415 - each is read where there is such a file
 
         try:
             return yaml.safe_load(text) or {}
         except yaml.YAMLError as error:
             raise ValueError(error) from error
     if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415
+        import tomllib  # noqa: PLC0415 - as above
     else:
-        import tomli as tomllib  # noqa: PLC0415
+        import tomli as tomllib  # noqa: PLC0415 - as above
     data = tomllib.loads(text)
     if path.name != "pyproject.toml":
         return data

@@ -26,9 +26,10 @@ def known_dead(owner: str) -> bool:
     False also means "cannot be told from here": it lives on another machine or in another
     process namespace. Then only its lease tells.
     """
-    host, booted, pid, birth, _ = owner.split(":")
-    if (host, booted) != (_host(), boot()):
+    name = owner.split(":")
+    if len(name) != 5 or name[:2] != [_host(), boot()]:
         return False
+    _, _, pid, birth, _ = name
     return _birth(int(pid)) != birth
 
 

@@ -66,11 +66,11 @@ def place(
             raise
         notice = f"No container: {error.message} This runs as a process on this machine instead."
         store.append_event(run.id, "notice", {"text": notice})
-        backend = backends.backend(backends.FALLBACK)
-        program = dress(store, run, spec, backend, program)
-        if allow is not None:
-            allow.check(backend.name, program, {})
-        return backend, program
+    backend = backends.backend(backends.FALLBACK)
+    program = dress(store, run, spec, backend, program)
+    if allow is not None:
+        allow.check(backend.name, program, {})
+    return backend, program
 
 
 def dress(store: Store, run: Run, spec: LaunchSpec, backend: Backend, program: Program) -> Program:

@@ -20,6 +20,7 @@ from .spec import LaunchSpec, merge
 from .spec_parts import Retry
 from .states import State
 from .stores.base import Store
+from .stores.queue_verbs import drained
 from .validation import spec_error
 
 STATES = (RUNNING, PAUSED, DRAINING)
@@ -136,10 +137,7 @@ def _moved(store: Store, spec: LaunchSpec, queue: Queue) -> LaunchSpec:
     store.ensure_queue(queue)
     record = store.queue(queue)
     if record.state == DRAINING:
-        raise StoreError(
-            f"The queue {queue} is drained: it takes nothing more.",
-            hint=f"Open it again: jupyter launch queue resume {queue.name} -e {queue.entity}",
-        )
+        raise drained(queue)
     known = record.config.get("template_variables") or {}
     values = {name: value for name, value in spec.template_variables.items() if name in known}
     spec = spec.evolve(template_variables=values, queue=queue.name, queue_entity=queue.entity)

@@ -59,7 +59,8 @@ def _unused_flags(parser: argparse.ArgumentParser, line: Line) -> list[Candidate
 
 def _positional(made: argparse.ArgumentParser, line: Line) -> argparse.Action | None:
     """Find out what a word is that belongs to no option."""
-    first = next((a for a in made._actions if not a.option_strings), None)  # noqa: SLF001
+    actions = made._actions  # noqa: SLF001 - as above
+    first = next((a for a in actions if not a.option_strings), None)
     many = first is not None and first.nargs in {"*", "+"}
     return first if many or not line.positionals else None
 

@@ -19,7 +19,6 @@ _NAME = widgets.Layout(width="38%")
 _VALUE = widgets.Layout(width="52%")
 _BUTTON = widgets.Layout(width="40px")
 _MORE = widgets.Layout(width="auto", margin="2px 0 2px 160px", align_self="flex-start")
-_AUTO = widgets.Layout(width="auto")
 _VALUES = TextStyle(description_width="44px")
 
 

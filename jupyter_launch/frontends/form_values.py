@@ -14,9 +14,6 @@ from ..option import Option
 from .spelling import plain
 from .values import mapping, split, value_of
 
-MAPPINGS = {"mapping", "pairs", "strings"}
-"""Ways to read an option whose value is a mapping."""
-
 
 def shown(option: Option, value: Any) -> str | None:
     """Write an option's value as text; ``None`` where no text means exactly that value."""

@@ -186,7 +186,7 @@ class PostgresDatabase:
             except TryAgain as lost:
                 if time.monotonic() + pause > until:
                     raise StoreUnavailable(lost.message, hint=lost.hint) from lost
-            time.sleep(pause)
+            time.sleep(pause)  # a server that is back announces it to nobody
             pause = min(2 * pause, 1.0)
 
 

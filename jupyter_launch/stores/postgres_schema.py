@@ -45,15 +45,18 @@ def prepare(connection: Connection, sql: Mapping[str, str], *, new: bool) -> int
         upgrades = [f"upgrade_{number}" for number in range(version, SCHEMA_VERSION)]
         for name in upgrades if version else ["schema", *upgrades[1:]]:
             connection.execute(sql[name])
-        said = {"schema": str(SCHEMA_VERSION)}
-        said |= {} if version else {"id": uuid.uuid4().hex[:12]}
-        for key, value in said.items():
-            connection.execute(
-                "INSERT INTO about VALUES (%s, %s) "
-                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, value),
-            )
+        _note(connection, "schema", str(SCHEMA_VERSION))
+        if version == 0:
+            _note(connection, "id", uuid.uuid4().hex[:12])
     return version
+
+
+def _note(connection: Connection, key: str, value: str) -> None:
+    """Let the store say something of itself."""
+    connection.execute(
+        "INSERT INTO about VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
+    )
 
 
 def _version(connection: Connection, sql: Mapping[str, str]) -> int:

@@ -6,11 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import QueueNotFound
+from ..errors import QueueNotFound, StoreError
 from ..runs import Agent, Queue, QueueRecord, Run
 
 FIRST_QUEUE = "default"
 """The queue that needs no creating: every entity has it."""
+
+
+def drained(queue: Queue) -> StoreError:
+    """Say that a queue takes nothing more."""
+    return StoreError(
+        f"The queue {queue} is drained: it takes nothing more.",
+        hint=f"Open it again: jupyter launch queue resume {queue.name} -e {queue.entity}",
+    )
 
 
 class QueueVerbs(ABC):

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, TypeVar
 
-from ..errors import IllegalTransition, LeaseLost, SpecError, StoreError
+from ..errors import IllegalTransition, LeaseLost, SpecError
 from ..owner import host_of
 from ..runs import DRAINING, NO_ROOM, Event, Queue, Room, Run, new_id
 from ..spec import LaunchSpec
 from ..states import OWNED, RETRIED, State, legal
 from .base import ANY_RUN, LEASE_S, NEW_WORK, Change, Store
 from .database import Database, Row
+from .queue_verbs import drained
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -126,10 +127,7 @@ class RunVerbs(SQLStore):
         assert queue is not None
         self.ensure_queue(queue)
         if self.queue(queue).state == DRAINING:
-            raise StoreError(
-                f"The queue {queue} is drained: it takes nothing more.",
-                hint=f"Open it again: jupyter launch queue resume {queue.name} -e {queue.entity}",
-            )
+            raise drained(queue)
 
     def move(self, run_id: str, owner: str | None, state: State, change: Change) -> Run:
         if state.terminal:

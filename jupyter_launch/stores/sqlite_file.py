@@ -144,7 +144,8 @@ class SQLiteFile:
                 raise
             connection.create_function("launch_now", 0, time.time)
             connection.create_function("launch_tick", 0, tick(connection))
-            connection.execute(self._sql["note_leases"])
+            for name in ("claimable", "note_leases"):
+                connection.execute(self._sql[name])
             connection.execute("PRAGMA busy_timeout = 0")  # from here on, see `_patiently`
             self._connection = connection
         return self._connection

@@ -91,7 +91,7 @@ def choose(connection: sqlite3.Connection, path: Path, asked: str | None, patien
             # Whoever changes it must be alone, and is not made to wait by SQLite itself.
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(RETRY_S)
+            time.sleep(RETRY_S)  # what the others do is announced to nobody
     # Only so is the removal of a rollback journal, which is the commit, on the disk as well.
     connection.execute(f"PRAGMA synchronous = {'FULL' if present == WAL else 'EXTRA'}")
 

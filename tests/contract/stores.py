@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,3 +56,15 @@ def postgres_site(server: Server) -> Site:
         partial(change, b"UPDATE jupyter_launch.runs SET lease_until = %s WHERE id = %s"),
         partial(change, b"UPDATE jupyter_launch.agents SET heartbeat = %s WHERE id = %s"),
     )
+
+
+def start(code: str, *args: str) -> subprocess.Popen[str]:
+    """Start Python code in a process of its own."""
+    command = [sys.executable, "-c", code, *args]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Give a process's next line."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()

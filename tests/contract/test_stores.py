@@ -9,8 +9,6 @@ import os
 import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -48,7 +46,7 @@ from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import OWNED, TERMINAL, State, legal
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import ANY_RUN, NEW_WORK, Change, Store
-from tests.contract.stores import Site, postgres_site, sqlite_site
+from tests.contract.stores import Site, postgres_site, said, sqlite_site, start
 from tests.postgres import Server
 
 SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, "entity": "ann", "name": "first"})
@@ -105,18 +103,6 @@ on_one_store = settings(
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
-
-
-def start(code: str, *args: str) -> subprocess.Popen[str]:
-    """Start Python code in a process of its own."""
-    command = [sys.executable, "-c", code, *args]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    """Give a process's next line."""
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
 
 
 def put(store: Store, state: State, owner: str, queue: Queue | None = None) -> Run:

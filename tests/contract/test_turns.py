@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import LEASE_S, Change, Offer, Store
-from tests.contract.stores import Site, postgres_site, sqlite_site
+from tests.contract.stores import Site, postgres_site, said, sqlite_site, start
 
 SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, "entity": "ann"})
 QUEUE = Queue("ann", "default")
@@ -84,16 +83,6 @@ def store(site: Site) -> Iterator[Store]:
 @pytest.fixture
 def me() -> str:
     return new_owner()
-
-
-def start(code: str, *args: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", code, *args]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
 
 
 def go(process: subprocess.Popen[str]) -> None:

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from jupyter_launch.owner import known_dead
+from jupyter_launch.runs import Run
 from jupyter_launch.states import State
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import NEW_WORK, Store
@@ -99,16 +100,22 @@ def agent(machines: list[Machine], store: Store) -> Iterator[subprocess.Popen[st
             process.communicate(timeout=60)
 
 
+def added(here: Machine, store: Store, folder: Path) -> tuple[Run, Path]:
+    """Put a run of `PROGRAM` on the queue from a machine; give it, and the gate it waits at."""
+    gate = folder / "gate"
+    os.mkfifo(gate)
+    (here.folder / "train.py").write_text(PROGRAM)
+    said = here.call("add", "-r", "local-process", "train.py", "--", str(gate))
+    (run,) = store.runs()
+    assert run.id in said
+    return run, gate
+
+
 def test_a_run_added_on_one_machine_is_executed_on_another(
     machines: list[Machine], store: Store, agent: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     here, _ = machines
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    (here.folder / "train.py").write_text(PROGRAM)
-    added = here.call("add", "-r", "local-process", "train.py", "--", str(gate))
-    (run,) = store.runs()
-    assert run.id in added
+    run, gate = added(here, store, tmp_path)
     with here.start("logs", "-f", run.id) as following:
         assert following.stdout is not None
         assert following.stdout.readline() == "begun\n"
@@ -135,11 +142,7 @@ def test_a_run_is_stopped_from_another_machine(
     machines: list[Machine], store: Store, agent: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     here, _ = machines
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    (here.folder / "train.py").write_text(PROGRAM)
-    here.call("add", "-r", "local-process", "train.py", "--", str(gate))
-    (run,) = store.runs()
+    run, _ = added(here, store, tmp_path)
     assert store.wait(run.id, lambda now: now.state is State.RUNNING, 30)
     here.call("stop", run.id)
     ended = store.wait(run.id, lambda now: now.state.terminal, 30)

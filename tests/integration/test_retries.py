@@ -179,11 +179,7 @@ class TestKilled:
         run = store.submit(spec_of(body, place, retry=retry), queue=FIRST)
         agent = launching(ends, "agent")
         running = newest(store, State.RUNNING)
-        with store.listen(run.id) as listener:
-            while b"x\n" not in store.read_log(run.id):
-                assert listener.wait(30)
-        agent.kill()
-        agent.wait()
+        kill_after(agent, store, run, b"x\n")
         backend = backends.backend(place)
         assert running.handle is not None
         backend.stop(running.handle, 0)
@@ -213,6 +209,15 @@ class TestKilled:
         assert handle.logs() == "this is 0\n--- attempt 2 of 2 ---\nthis is 1\n"
 
 
+def kill_after(agent: subprocess.Popen[str], store: Store, run: Run, line: bytes) -> None:
+    """Kill an agent once the program that it executes has written a line."""
+    with store.listen(run.id) as listener:
+        while line not in store.read_log(run.id):
+            assert listener.wait(30)
+    agent.kill()
+    agent.wait()
+
+
 def serve_until_swept(store: Store) -> None:
     with closing(open_store(store.url)) as own, closing(Launcher(own)) as its:
         its.sweep()
@@ -233,11 +238,7 @@ class TestElsewhere:
         run = store.submit(spec_of(body, retry=retry), queue=FIRST)
         agent = launching(ends, "agent")
         run = newest(store, State.RUNNING)
-        with store.listen(run.id) as listener:
-            while b"begun\n" not in store.read_log(run.id):
-                assert listener.wait(30)
-        agent.kill()
-        agent.wait()
+        kill_after(agent, store, run, b"begun\n")
         assert run.handle is not None
         backend = backends.backend("local-process")
         yield run, backend, run.handle

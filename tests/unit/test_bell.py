@@ -282,6 +282,10 @@ class TestOwner:
         parts[3] = "0"
         assert not known_dead(":".join(parts))
 
+    @pytest.mark.parametrize("name", ["", "agent-7", "h:b:1", "h:b:1:2:3:4"])
+    def test_nothing_is_known_of_a_name_that_is_not_ours(self, name: str) -> None:
+        assert not known_dead(name)
+
     def test_a_host_name_may_have_colons(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, "gethostname", lambda: "fe80::1")
         owner = new_owner()

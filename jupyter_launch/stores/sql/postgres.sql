@@ -51,6 +51,15 @@ CREATE FUNCTION launch_json(said text) RETURNS json LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN strpos(said, '\u0000') = 0 THEN said::json
            ELSE regexp_replace(said, '(?<!\\)((\\\\)*)\\u0000', '\1?', 'g')::json END
 $$;
+-- What narrows lists down stands in the order of its cost.
+CREATE FUNCTION launch_matches(id text, name text, spec text, wanted text, said text)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (wanted IS NULL OR launch_json(spec) #>> '{source,notebook}' = wanted)
+      AND (said IS NULL OR strpos(lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
+        launch_json(spec) #>> '{source,body}', launch_json(spec) #>> '{source,path}',
+        launch_json(spec) ->> 'uri', launch_json(spec) ->> 'job',
+        launch_json(spec) #>> '{docker,docker_image}', '')), lower(said)) > 0)
+$$;
 CREATE TABLE runs (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id text NOT NULL UNIQUE,
@@ -302,11 +311,7 @@ WHERE queue = :queue AND state = 'pending';
 SELECT * FROM runs
 WHERE state = ANY (ARRAY(SELECT json_array_elements_text(:states::json)))
   AND (:queue::text IS NULL OR queue = :queue)
-  AND (:notebook::text IS NULL OR launch_json(spec_json) #>> '{source,notebook}' = :notebook)
-  AND (:text::text IS NULL OR strpos(lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
-      launch_json(spec_json) #>> '{source,body}', launch_json(spec_json) #>> '{source,path}',
-      launch_json(spec_json) ->> 'uri', launch_json(spec_json) ->> 'job',
-      launch_json(spec_json) #>> '{docker,docker_image}', '')), lower(:text)) > 0)
+  AND launch_matches(id, name, spec_json, :notebook, :text)
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: list_open
@@ -316,11 +321,7 @@ WITH opened AS MATERIALIZED (
 SELECT * FROM opened
 WHERE state = ANY (ARRAY(SELECT json_array_elements_text(:states::json)))
   AND (:queue::text IS NULL OR queue = :queue)
-  AND (:notebook::text IS NULL OR launch_json(spec_json) #>> '{source,notebook}' = :notebook)
-  AND (:text::text IS NULL OR strpos(lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
-      launch_json(spec_json) #>> '{source,body}', launch_json(spec_json) #>> '{source,path}',
-      launch_json(spec_json) ->> 'uri', launch_json(spec_json) ->> 'job',
-      launch_json(spec_json) #>> '{docker,docker_image}', '')), lower(:text)) > 0)
+  AND launch_matches(id, name, spec_json, :notebook, :text)
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: runs_of_job

@@ -117,41 +117,18 @@ WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND st
 ON CONFLICT (id) DO NOTHING
 RETURNING created, priority;
 
--- name: next_pending
-SELECT id, cpus, memory, gpus FROM runs
-WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
+-- Each connection has what follows: what may be claimed now, and a trigger, so that a claim is one
+-- statement, and nobody waits for one who claims.
+
+-- name: claimable
+CREATE TEMP VIEW claimable AS
+SELECT seq, id, queue, priority, cpus, memory, gpus, secrets FROM runs
+WHERE state = 'pending' AND ready <= launch_tick()
   AND (wait_until IS NULL OR wait_until >= launch_tick())
-  AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
-  AND (secrets = '[]' OR NOT EXISTS (
-    SELECT 1 FROM json_each(runs.secrets) AS asked
-    WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
-  AND EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'paused' AND (
+  AND EXISTS (SELECT 1 FROM queues WHERE queue = runs.queue AND state != 'paused' AND (
     max_running IS NULL OR max_running > (
-      SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
-ORDER BY priority, seq LIMIT 1;
-
--- Without names, it takes only a run that asks for none: most do not.
-
--- name: lease
-UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
-    reason = '', spare = NULL
-WHERE seq = (SELECT seq FROM (
-    SELECT seq, cpus, memory, gpus, secrets FROM runs
-    WHERE state = 'pending' AND queue = :queue AND ready <= launch_tick()
-      AND (wait_until IS NULL OR wait_until >= launch_tick())
-      AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
-      AND (secrets = '[]' OR :names IS NULL OR NOT EXISTS (
-        SELECT 1 FROM json_each(runs.secrets) AS asked
-        WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
-      AND EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'paused' AND (
-        max_running IS NULL OR max_running > (
-          SELECT count(*) FROM runs WHERE queue = :queue AND owner IS NOT NULL)))
-    ORDER BY priority, seq LIMIT 1
-) WHERE cpus <= :free_cpus AND memory <= :free_memory AND gpus <= :free_gpus
-    AND (secrets = '[]' OR :names IS NOT NULL))
-RETURNING *;
-
--- Each connection has this, so that a claim is one statement, and nobody waits for one who claims.
+      SELECT count(*) FROM runs AS others
+      WHERE others.queue = runs.queue AND others.owner IS NOT NULL)));
 
 -- name: note_leases
 CREATE TEMP TRIGGER note_leases AFTER UPDATE OF state ON runs
@@ -161,6 +138,30 @@ BEGIN
     VALUES (new.id, coalesce((SELECT max(seq) FROM events WHERE run_id = new.id), 0) + 1,
             launch_now(), 'state', '{"state": "leased", "reason": "", "exit_code": null}');
 END;
+
+-- name: next_pending
+SELECT id, cpus, memory, gpus FROM claimable
+WHERE queue = :queue AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
+  AND (secrets = '[]' OR NOT EXISTS (
+    SELECT 1 FROM json_each(secrets) AS asked
+    WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
+ORDER BY priority, seq LIMIT 1;
+
+-- Without names, it takes only a run that asks for none: most do not.
+
+-- name: lease
+UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
+    reason = '', spare = NULL
+WHERE seq = (SELECT seq FROM (
+    SELECT seq, cpus, memory, gpus, secrets FROM claimable
+    WHERE queue = :queue AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
+      AND (secrets = '[]' OR :names IS NULL OR NOT EXISTS (
+        SELECT 1 FROM json_each(secrets) AS asked
+        WHERE asked.value NOT IN (SELECT value FROM json_each(:names))))
+    ORDER BY priority, seq LIMIT 1
+) WHERE cpus <= :free_cpus AND memory <= :free_memory AND gpus <= :free_gpus
+    AND (secrets = '[]' OR :names IS NOT NULL))
+RETURNING *;
 
 -- name: level_priorities
 UPDATE runs SET priority =
@@ -195,7 +196,6 @@ ORDER BY seq DESC LIMIT :limit;
 -- name: runs_of_job
 SELECT id FROM runs
 WHERE ended IS NULL AND json_extract(spec_json, '$.job') = :ref ORDER BY seq;
-
 
 -- name: prune_runs
 DELETE FROM runs
