@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import threading
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -47,9 +48,19 @@ def check_name(name: str) -> None:
     )
 
 
-@cache
 def backend(name: str) -> Backend:
     """Give the backend of that name, made once per process. Raises `SpecError`."""
     check_name(name)
-    made: Backend = _points()[ALIASES.get(name, name)].load()()
+    # Were there two, one would listen to a program that the other follows, and unread output
+    # blocks the program.
+    with _making:
+        return _made(ALIASES.get(name, name))
+
+
+_making = threading.Lock()
+
+
+@cache
+def _made(name: str) -> Backend:
+    made: Backend = _points()[name].load()()
     return made

@@ -41,7 +41,7 @@ BLOCKS += "while not pathlib.Path({!r}).exists():\n    time.sleep(0.02)"
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_LAUNCH_ENTITY", "me")
-    backends.backend.cache_clear()  # the one of another test has its folders elsewhere
+    backends._made.cache_clear()  # the one of another test has its folders elsewhere
 
 
 @pytest.fixture
