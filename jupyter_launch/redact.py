@@ -20,27 +20,40 @@ _PEM = (
     r"(?:[\s\w+/=:,.\\-]{0,8000}?-----END [A-Z ]{0,40}PRIVATE KEY-----"
     r"|(?:\s*[A-Za-z0-9+/=]{32,})*)"  # cut off before its end
 )
-_SHAPES = [
-    _PEM,
-    r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?",  # JSON web token
-    r"(?<![\w-])sk-(?=[\w-]{0,200}\d)[\w-]{20,}",  # OpenAI, Anthropic and others
-    r"\bhf_[A-Za-z0-9]{20,}",  # Hugging Face
-    r"\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}",
-    r"(?<![\w-])gl(?:pat|dt|rt|ptt|cbt|oas|soat|agent)-[\w-]{16,}",  # GitLab
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",  # AWS
-    r"(?<![\w-])(?:xox[abeoprs]|xapp)-[\w-]{10,}",  # Slack
-    r"(?<=hooks\.slack\.com/services/)[\w/]{20,}",
-    r"\b[rs]k_(?:live|test)_\w{16,}|\bwhsec_\w{16,}",  # Stripe
-    r"\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|(?<![\w-])GOCSPX-[\w-]{20,}",  # Google
-    r"\bnpm_[A-Za-z0-9]{36}|(?<![\w-])pypi-[\w-]{50,}|\bdckr_pat_[\w-]{20,}",
-    r"\bdapi[0-9a-f]{32}|\bdop_v1_[0-9a-f]{64}",  # Databricks, DigitalOcean
-    r"(?<![\w-])nvapi-[\w-]{40,}|\bgsk_[A-Za-z0-9]{40,}",  # NVIDIA, Groq
-    r"\bSG\.[\w-]{16,}\.[\w-]{16,}",  # SendGrid
-    r"(?<![\w-])local-[0-9a-f]{40}\b|\bwandb_v\d_[\w-]{40,}",  # W&B
-    r"(?<=AccountKey=)[\w+/=]{40,}",  # Azure
-    r"(?i:(?<=\bbearer ))(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
-]
-_FORMS = re.compile(rf"(?:{'|'.join(_SHAPES)})[\w-]*")
+_SHAPES = {
+    "PRIVATE KEY": _PEM,
+    "eyJ": r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?",  # JSON web token
+    "sk-": r"(?<![\w-])sk-(?=[\w-]{0,200}\d)[\w-]{20,}",  # OpenAI, Anthropic and others
+    "hf_": r"\bhf_[A-Za-z0-9]{20,}",  # Hugging Face
+    "gh": r"\bgh[opsur]_[A-Za-z0-9]{20,}",
+    "github_pat_": r"\bgithub_pat_\w{20,}",
+    "gl": r"(?<![\w-])gl(?:pat|dt|rt|ptt|cbt|oas|soat|agent)-[\w-]{16,}",  # GitLab
+    "IA": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",  # AWS
+    "xox": r"(?<![\w-])xox[abeoprs]-[\w-]{10,}",  # Slack
+    "xapp-": r"(?<![\w-])xapp-[\w-]{10,}",
+    "hooks.slack.com": r"(?<=hooks\.slack\.com/services/)[\w/]{20,}",
+    "k_": r"\b[rs]k_(?:live|test)_\w{16,}",  # Stripe
+    "whsec_": r"\bwhsec_\w{16,}",
+    "AIza": r"\bAIza[\w-]{35}",  # Google
+    "ya29.": r"\bya29\.[\w-]{20,}",
+    "GOCSPX-": r"(?<![\w-])GOCSPX-[\w-]{20,}",
+    "npm_": r"\bnpm_[A-Za-z0-9]{36}",
+    "pypi-": r"(?<![\w-])pypi-[\w-]{50,}",
+    "dckr_pat_": r"\bdckr_pat_[\w-]{20,}",
+    "dapi": r"\bdapi[0-9a-f]{32}",  # Databricks
+    "dop_v1_": r"\bdop_v1_[0-9a-f]{64}",  # DigitalOcean
+    "nvapi-": r"(?<![\w-])nvapi-[\w-]{40,}",  # NVIDIA
+    "gsk_": r"\bgsk_[A-Za-z0-9]{40,}",  # Groq
+    "SG.": r"\bSG\.[\w-]{16,}\.[\w-]{16,}",  # SendGrid
+    "local-": r"(?<![\w-])local-[0-9a-f]{40}\b",  # W&B
+    "wandb_v": r"\bwandb_v\d_[\w-]{40,}",
+    "AccountKey=": r"(?<=AccountKey=)[\w+/=]{40,}",  # Azure
+    "earer ": r"(?<=\b[Bb]earer )(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
+    "EARER ": r"(?<=\bBEARER )(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
+}
+"""What keys look like, by what stands in each: most texts have nothing of all that."""
+
+_FORMS = {mark: re.compile(rf"(?:{shape})[\w-]*") for mark, shape in _SHAPES.items()}
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/@:'\"]*:)[^\s/@'\"‹›${<*][^\s/@'\"‹›]*(?=@)")
 _PAIR = re.compile(
     r"(?<![\w.-])([\w.-]{0,60}(?:key|token|secret|passw|passphrase|pwd|credential)[\w.-]{0,40})"
@@ -68,12 +81,16 @@ _NO_SECRET = re.compile(
 
 def secret_like(name: str, value: str) -> bool:
     """Say whether a value looks like a secret, by its form or in view of its name."""
-    return bool(_FORMS.search(value) or _URL_PASSWORD.search(value)) or _named_so(name, value)
+    if any(mark in value and form.search(value) for mark, form in _FORMS.items()):
+        return True
+    return bool(_URL_PASSWORD.search(value)) or _named_so(name, value)
 
 
 def redact_text(text: str) -> str:
     """Replace what looks like a secret in free text."""
-    text = _FORMS.sub(REDACTED, text)
+    for mark, form in _FORMS.items():
+        if mark in text:
+            text = form.sub(REDACTED, text)
     text = _URL_PASSWORD.sub(rf"\1{REDACTED}", text)
     return _PAIR.sub(_redact_pair, text)
 

@@ -99,10 +99,10 @@ class Screen:
         if data and data[-1:] != b"\n":
             self._mark()
 
-    def lines(self) -> list[Line]:
-        """Give what is on the screen now."""
-        lines = [row.line() for row in self.rows]
-        return lines if lines[-1] else lines[:-1]
+    def lines(self, most: int) -> list[Line]:
+        """Give what is on the screen now: at most so many lines, from the end."""
+        *lines, lowest = [row.line() for row in self.rows[-most - 1 :]]
+        return [*lines, lowest][-most:] if lowest else lines
 
     def scroll(self) -> list[Row]:
         """Let go of the rows that the cursor cannot reach any more, and give them."""

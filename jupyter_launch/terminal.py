@@ -48,7 +48,7 @@ def fold(data: bytes, limit_lines: int = 200, limit_bytes: int = 65536) -> list[
         data = data[data.find(b"\n", 0, -1) + 1 :]
     screen = Screen()
     screen.write(data, final=True)
-    return screen.lines()[-limit_lines:]
+    return screen.lines(limit_lines)
 
 
 def style_after(style: Style, data: bytes) -> Style:
