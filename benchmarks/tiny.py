@@ -13,7 +13,7 @@ from jupyter_launch.runs import new_id
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import OWNED
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import Store, log_of
 from jupyter_launch.submit import Launcher
 
 TINY = "jupyter-launch-test/tiny:latest"
@@ -88,7 +88,7 @@ def seconds_until(
     store: Store, run_id: str, happened: Callable[[Store, str], bool], begin: Callable[[], object]
 ) -> float:
     """Say how long it takes from `begin` until something is in the store."""
-    with store.listen(run_id) as listener:
+    with store.listen(run_id, log_of(run_id)) as listener:
         begun = time.perf_counter()
         begin()
         while not happened(store, run_id):

@@ -1,6 +1,6 @@
 """Wake-ups between processes of one machine, without polling and without a daemon.
 
-A listener makes a named pipe whose name ends in what it waits for; whoever changes that thing
+A listener makes a named pipe whose name ends in what it waits for; whoever changes such a thing
 writes one byte into every such pipe. A pipe whose reader is gone tells so when it is opened for
 writing, and is removed. Pipes hold no data: a wake-up only says "look again".
 """
@@ -15,12 +15,15 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+AND = "+"
+"""What stands between the topics of a listener."""
+
 POLL_S = 0.05
 """How often a listener looks again where the system has no named pipes."""
 
 
 class Listener(Protocol):
-    """Something that wakes up when a topic rings."""
+    """Something that wakes up when one of its topics rings."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Sleep until it rings, at most `timeout` seconds; say whether it rang."""
@@ -42,13 +45,14 @@ class Bell:
     ----------
     root : Path
         Folder of all bells of a store.
-    topic : str
+    topics : str
         What is waited for: a run id, an owner, a queue.
     """
 
-    def __init__(self, root: Path, topic: str) -> None:
+    def __init__(self, root: Path, *topics: str) -> None:
         self._read = self._write = -1
-        self._path = root / f"{os.getpid()}-{os.urandom(4).hex()}.{topic}"
+        name = f"{os.getpid()}-{os.urandom(4).hex()}.{AND.join(topics)}"
+        self._path = root / name
         if hasattr(os, "mkfifo"):
             self._listen(root)
 
@@ -100,12 +104,13 @@ class Bell:
 
 def ring(root: Path, *topics: str) -> None:
     """Wake everybody who listens to any of the topics."""
+    wanted = set(topics)
     try:
         names = os.listdir(root)  # noqa: PTH208
     except OSError:
         return
     for name in names:
-        if name.partition(".")[2] in topics:
+        if not wanted.isdisjoint(name.partition(".")[2].split(AND)):
             _send(root / name, b"!")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .errors import BuildFailed, ExecutionError, RunStopped
 from .retries import Attempt, attempts
 from .states import State
+from .stores.base import log_of
 from .terminal import fold, to_plain
 from .waiting import waiting_because
 
@@ -89,7 +90,7 @@ class RunHandle:
         Each as soon as it is there, and never one twice: remember the offset and the number to
         go on later from where this was left.
         """
-        with self.store.listen(self.id) as listener:
+        with self.store.listen(self.id, log_of(self.id)) as listener:
             while True:
                 run = self.run  # looked at first: nothing can come after its end
                 for event in self.events(after):

@@ -19,6 +19,7 @@ from ..handle import RunHandle
 from ..line_index import SCREEN_ROWS
 from ..lines import Chunk, Lines
 from ..runs import Sample
+from ..stores.base import log_of
 from .record import live_record, safe
 from .viewer import Viewer
 
@@ -145,7 +146,7 @@ class Feed:
                 self._bell.ring()
 
     def _feed(self) -> None:
-        with self.handle.store.listen(self.handle.id) as bell:
+        with self.handle.store.listen(self.handle.id, log_of(self.handle.id)) as bell:
             self._bell = bell
             while True:
                 begun = time.monotonic()

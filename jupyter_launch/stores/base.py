@@ -35,6 +35,11 @@ ANY_RUN = "runs"
 """The topic that rings when a run was recorded, got into another state, or was deleted."""
 
 
+def log_of(run_id: str) -> str:
+    """Name the topic that rings when a run's log has grown: far more often than its own."""
+    return f"{run_id}.log"
+
+
 class Offer(NamedTuple):
     """The room of an owner who claims: what is free now, and when nothing runs."""
 
@@ -266,8 +271,8 @@ class Store(QueueVerbs, JobVerbs, ArtifactVerbs, UpkeepVerbs):
     # -- waking up -----------------------------------------------------------------------------
 
     @abstractmethod
-    def listen(self, topic: str) -> Listener:
-        """Listen to a run id, an owner or a topic; enter it *before* looking."""
+    def listen(self, *topics: str) -> Listener:
+        """Listen to run ids, logs (`log_of`), owners or topics; enter it *before* looking."""
 
     def wait(
         self, run_id: str, until: Callable[[Run], bool], timeout: float | None = None

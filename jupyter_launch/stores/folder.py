@@ -106,9 +106,9 @@ class Folder:
         """Give back the bytes kept under that name."""
         return self._snapshots.get(name)
 
-    def listen(self, topic: str) -> Bell:
-        """Listen to a topic."""
-        return Bell(self._bells, _short(topic))
+    def listen(self, topics: Iterable[str]) -> Bell:
+        """Listen to any of the topics."""
+        return Bell(self._bells, *map(_short, topics))
 
     def ring(self, topics: Iterable[str]) -> None:
         """Wake those who listen to any of the topics."""

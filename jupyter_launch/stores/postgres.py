@@ -77,8 +77,8 @@ class PostgresStore(
                 return self._run(row)
         return None
 
-    def listen(self, topic: str) -> Bell:
-        return self._bells.listen(_short(topic))
+    def listen(self, *topics: str) -> Bell:
+        return self._bells.listen(list(map(_short, topics)))
 
     def _ring(self, *topics: str) -> None:
         self._server.ring([_short(topic) for topic in topics])

@@ -7,7 +7,7 @@ import os
 import select
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -73,8 +73,8 @@ class Bells:
         self._thread: threading.Thread | None = None
         self._end = (-1, -1)
 
-    def listen(self, topic: str) -> Bell:
-        """Listen to a topic.
+    def listen(self, topics: Sequence[str]) -> Bell:
+        """Listen to any of the topics.
 
         If the server does not answer now, the bell rings once it does: then look.
         """
@@ -86,9 +86,10 @@ class Bells:
                 )
                 self._thread.start()
         self._ready.wait(READY_S)
-        bell = Bell(lambda bell: self._forget(topic, bell))
+        bell = Bell(lambda bell: self._forget(topics, bell))
         with self._lock:
-            self._bells[topic].add(bell)
+            for topic in topics:
+                self._bells[topic].add(bell)
         return bell
 
     def close(self) -> None:
@@ -103,11 +104,12 @@ class Bells:
         for end in ours:
             os.close(end)
 
-    def _forget(self, topic: str, bell: Bell) -> None:
+    def _forget(self, topics: Sequence[str], bell: Bell) -> None:
         with self._lock:
-            self._bells[topic].discard(bell)
-            if not self._bells[topic]:
-                del self._bells[topic]
+            for topic in topics:
+                self._bells[topic].discard(bell)
+                if not self._bells[topic]:
+                    del self._bells[topic]
 
     def _run(self, end: int) -> None:
         while True:

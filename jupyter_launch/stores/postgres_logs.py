@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..runs import ATTEMPT, BUILD, LogPiece, LogPosition, Sample
+from .base import log_of
 from .postgres_database import PostgresDatabase
 from .sql_runs import SQLStore, one_step
 
@@ -62,7 +63,7 @@ class LogVerbs(SQLStore):
             chunk=CHUNK,
             chunks=[text[at : at + CHUNK] for at in range(0, len(text), CHUNK)],
         )
-        self._ring(run_id)
+        self._ring(log_of(run_id))
 
     def read_log(self, run_id: str, offset: int = 0, limit: int = 1 << 20) -> bytes:
         rows = self._db.rows("read_log", id=run_id, first=offset, last=offset + limit)

@@ -10,6 +10,7 @@ from ..artifact import Kept, Output
 from ..bell import Bell
 from ..runs import LogPiece, LogPosition, Sample
 from .artifact_verbs import Limits
+from .base import log_of
 from .folder import Folder
 from .sql_jobs import JobVerbs
 from .sql_leases import LeaseVerbs
@@ -45,7 +46,7 @@ class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVe
 
     def append_log(self, run_id: str, owner: str, frames: Iterable[tuple[int, bytes]]) -> None:
         self._folder.append(run_id, frames, partial(self._check_lease, run_id, owner))
-        self._ring(run_id)
+        self._ring(log_of(run_id))
 
     def read_log(self, run_id: str, offset: int = 0, limit: int = 1 << 20) -> bytes:
         return self._folder.read(run_id, offset, limit)
@@ -89,8 +90,8 @@ class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVe
 
     # -- the store itself ----------------------------------------------------------------------
 
-    def listen(self, topic: str) -> Bell:
-        return self._folder.listen(topic)
+    def listen(self, *topics: str) -> Bell:
+        return self._folder.listen(topics)
 
     def _ring(self, *topics: str) -> None:
         self._file.afterwards(partial(self._folder.ring, topics))

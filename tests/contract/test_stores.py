@@ -45,7 +45,7 @@ from jupyter_launch.runs import (
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import OWNED, TERMINAL, State, legal
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.base import ANY_RUN, NEW_WORK, Change, Store
+from jupyter_launch.stores.base import ANY_RUN, NEW_WORK, Change, Store, log_of
 from tests.contract.stores import Site, postgres_site, said, sqlite_site, start
 from tests.postgres import Server
 
@@ -80,7 +80,7 @@ CLAIM_ALL = LOOK + (
     "while run := store.claim([Queue('ann', 'default')], owner, ()): print(run.id)"
 )
 LISTEN = LOOK + (
-    "with store.listen(sys.argv[2]) as listener:\n"
+    "with store.listen(*sys.argv[2:]) as listener:\n"
     "    print('ready', flush=True)\n"
     "    print(listener.wait(60), flush=True)"
 )
@@ -950,10 +950,22 @@ class StoreContract:
             lambda: store.move(run.id, me, State.FINISHED, NOTHING),
         ]
         for change in changes:
-            with start(LISTEN, site.url, run.id) as process:
+            with start(LISTEN, site.url, run.id, log_of(run.id)) as process:
                 assert said(process) == "ready"
                 change()
                 assert said(process) == "True"
+
+    def test_who_waits_for_a_run_sleeps_while_it_writes(self, store: Store, me: str) -> None:
+        run = put(store, State.RUNNING, me)
+        with store.listen(run.id) as listener, store.listen(log_of(run.id)) as reader:
+            quiet(store, listener)
+            quiet(store, reader)
+            store.append_log(run.id, me, [(1, b"x")])
+            assert heard(store, reader)
+            assert not heard(store, listener)
+            store.move(run.id, me, State.FINISHED, NOTHING)
+            assert heard(store, listener)
+            assert not heard(store, reader)
 
     def test_those_who_look_for_work_wake_when_there_is_some(
         self, store: Store, other: Store, me: str

@@ -14,7 +14,7 @@ import pytest
 
 from jupyter_launch.runs import Run
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import Store, log_of
 from tests.conftest import PYTHON
 from tests.kernels import Kernel, kernel
 
@@ -48,7 +48,7 @@ def launched(killable: Kernel, store: Store, place: str) -> str:
     killable.run(f"%%launch {place} -o run\n{PROGRAM}")
     run_id: str = killable.value("print(repr(run.id))")
     seen = b""
-    with store.listen(run_id) as listener:
+    with store.listen(run_id, log_of(run_id)) as listener:
         while b"line 20\n" not in seen:
             listener.wait(5)
             seen = store.read_log(run_id)

@@ -26,7 +26,7 @@ from jupyter_launch.runs import Queue, QueueRecord, Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores import open_store
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import Store, log_of
 from jupyter_launch.submit import Launcher
 from tests.conftest import TINY
 
@@ -89,7 +89,7 @@ def signals(process: subprocess.Popen[str], number: int) -> None:
 
 
 def await_log(store: Store, run_id: str, text: bytes) -> None:
-    with store.listen(run_id) as listener:
+    with store.listen(run_id, log_of(run_id)) as listener:
         while text not in store.read_log(run_id):
             assert listener.wait(30)
 

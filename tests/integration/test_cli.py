@@ -22,7 +22,7 @@ from jupyter_launch.owner import pid_of
 from jupyter_launch.runs import Queue, QueueRecord, Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import Store, log_of
 from tests.conftest import TINY
 from tests.proofs import proves
 
@@ -344,7 +344,7 @@ class TestReading:
 
 class TestStop:
     def test_waits_until_it_is_stopped(self, store: Store, blocked: str) -> None:
-        with store.listen(blocked) as listener:
+        with store.listen(blocked, log_of(blocked)) as listener:
             while not store.read_log(blocked):
                 listener.wait(5)
         assert output("stop", blocked) == f"{blocked} stopped\n"
@@ -392,7 +392,7 @@ class TestStop:
     ) -> None:
         Path("s.sh").write_text("trap '' TERM\necho deaf\nwhile true; do sleep 0.1; done")
         run_id = output("run", "s.sh", *HERE, "--grace", "0.5", "--no-wait").strip()
-        with store.listen(run_id) as listener:
+        with store.listen(run_id, log_of(run_id)) as listener:
             while not store.read_log(run_id):
                 listener.wait(5)
         begun = time.monotonic()
@@ -404,7 +404,7 @@ class TestStop:
     def test_kill_does_not_wait_for_the_grace(self, store: Store) -> None:
         Path("s.sh").write_text("trap '' TERM\necho deaf\nwhile true; do sleep 0.1; done")
         run_id = output("run", "s.sh", *HERE, "--grace", "600", "--no-wait").strip()
-        with store.listen(run_id) as listener:
+        with store.listen(run_id, log_of(run_id)) as listener:
             while not store.read_log(run_id):
                 listener.wait(5)
         with subprocess.Popen([*COMMAND, "stop", run_id], stdout=subprocess.PIPE) as patient:

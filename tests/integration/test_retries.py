@@ -23,7 +23,7 @@ from jupyter_launch.runs import ATTEMPT, Queue, QueueRecord, Run
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores import base, open_store
-from jupyter_launch.stores.base import Change, Store
+from jupyter_launch.stores.base import Change, Store, log_of
 from jupyter_launch.submit import Launcher
 from tests.conftest import PYTHON
 
@@ -211,7 +211,7 @@ class TestKilled:
 
 def kill_after(agent: subprocess.Popen[str], store: Store, run: Run, line: bytes) -> None:
     """Kill an agent once the program that it executes has written a line."""
-    with store.listen(run.id) as listener:
+    with store.listen(run.id, log_of(run.id)) as listener:
         while line not in store.read_log(run.id):
             assert listener.wait(30)
     agent.kill()
@@ -320,7 +320,7 @@ class TestAsleep:
         agent = launching(ends, "agent")
         running = newest(store, State.RUNNING)
         assert running.handle is not None
-        with store.listen(run.id) as listener:
+        with store.listen(run.id, log_of(run.id)) as listener:
             while b"tick\n" not in store.read_log(run.id):
                 assert listener.wait(30)
         agent.send_signal(signal.SIGSTOP)

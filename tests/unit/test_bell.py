@@ -107,6 +107,15 @@ class TestBell:
             ring(root, "run")
             assert bell.wait(10)
 
+    def test_any_of_several_topics_wakes(self, root: Path) -> None:
+        with Bell(root, "run", "run.log") as bell:
+            ring(root, "run.log")
+            assert bell.wait(10)
+            ring(root, "run")
+            assert bell.wait(10)
+            ring(root, "run.", "log", "run+run.log")
+            assert not bell.wait(0)
+
     def test_silence_times_out(self, root: Path) -> None:
         with Bell(root, "run") as bell:
             assert not bell.wait(0.01)
