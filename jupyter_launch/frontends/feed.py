@@ -33,6 +33,9 @@ RECORD_S = 0.5
 SAMPLES_S = 1.0
 """How often the record and the statistics are looked at while the log goes on."""
 
+UNSEEN_S = 0.5
+"""At most one message in this many seconds while nobody follows: a page may hold many cards."""
+
 LAG = 1000
 """A viewer that is more lines behind than this is sent on to half of it before the end."""
 
@@ -63,6 +66,7 @@ class Feed:
         self._lock = threading.RLock()
         """Held while a page is sent lines: what is newer must not overtake them."""
         self._bell: Listener | None = None
+        self._called = threading.Event()
         self._feeding = self._closed = self._asked = False
         self._version = 0
         self._recorded = self._sampled = float("-inf")
@@ -141,6 +145,7 @@ class Feed:
             self._wake()
 
     def _wake(self) -> None:
+        self._called.set()
         with self._lock:
             if self._bell is not None:
                 self._bell.ring()
@@ -150,14 +155,23 @@ class Feed:
             self._bell = bell
             while True:
                 begun = time.monotonic()
+                self._called.clear()
                 pause = self._try(begun)
                 if pause is None or self._closed:
                     break
                 if pause and not bell.wait(pause) and pause == LOOK_S:
                     self._rescue()
-                time.sleep(max(0.0, begun + self._tick_s - time.monotonic()))
+                self._rest(begun)
             with self._lock:  # nobody rings a bell that is closed
                 self._bell = None if self._bell is bell else self._bell
+
+    def _rest(self, begun: float) -> None:
+        """Let the rest of a tick go by; while nobody follows, until somebody says something."""
+        time.sleep(max(0.0, begun + self._tick_s - time.monotonic()))
+        with self._lock:
+            followed = any(viewer.following for viewer, _ in self._all())
+        if not followed:
+            self._called.wait(max(0.0, begun + UNSEEN_S - time.monotonic()))
 
     def _try(self, now: float) -> float | None:
         try:
