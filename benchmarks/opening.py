@@ -33,7 +33,7 @@ PROGRAM = LaunchSpec.from_dict(
     }
 )
 CARDS_SHOWN = f"""() => {{
-    const cards = Array.from(document.querySelectorAll('.jp-OutputArea-output [data-run]'));
+    const cards = Array.from(document.querySelectorAll('.jp-OutputArea .jl-output'));
     const visible = card => card.getBoundingClientRect().top < innerHeight;
     const drawn = card => card.querySelector('[data-line="{LINES - 1}"]')?.textContent;
     return cards.length === {CARDS} && cards.filter(visible).every(drawn);

@@ -11,6 +11,7 @@ import { AGAIN, type Wish } from "./card/host.js";
 import { ENGLISH, type SavedRun, type Words } from "./card/messages.js";
 import { MIME } from "./renderer.js";
 import { checksum } from "./checksum.js";
+import { drawn } from "./near.js";
 
 const RELAUNCH = "jupyter-launch:relaunch";
 const EDIT_AND_RELAUNCH = "jupyter-launch:edit-and-relaunch";
@@ -98,6 +99,7 @@ class Active {
     const { cell } = this;
     if (!cell) return;
     await this.#tracker.currentWidget?.content.scrollToCell(cell);
+    await drawn(cell.node);
     const cards = [...cell.node.querySelectorAll(".jl-card")];
     const event = new CustomEvent(AGAIN, { detail, cancelable: true });
     cards.at(-1)?.dispatchEvent(event);

@@ -11,21 +11,23 @@ import { keeper } from "./card/keep.js";
 import type { Item } from "./card/menu.js";
 import type { Ask, MimeData, SavedRun, Words } from "./card/messages.js";
 import { form } from "./form.js";
+import { whenNear } from "./near.js";
 import type { Server } from "./server.js";
 
 export const MIME = "application/vnd.jupyter-launch.run.v1+json";
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 
 export class RunRenderer extends Panel implements IRenderMime.IRenderer {
-  readonly #card: Card;
+  #card: Card | null = null;
   readonly #server: Server;
   readonly #panel: NotebookPanel | null;
   #model: IRenderMime.IMimeModel | null = null;
   #fallback: IRenderMime.IRenderer | null = null;
   readonly #words: Words;
   readonly #changes: Changes;
-  readonly #artifacts: MutationObserver;
+  #artifacts: MutationObserver | null = null;
   #form: Widget | null = null;
+  #callOff = (): void => undefined; // the waiting for somebody to come near
 
   constructor(server: Server, words: Words, panel: NotebookPanel | null) {
     super();
@@ -34,21 +36,13 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
     this.addClass("jl-output");
     this.#words = words;
     this.#changes = changes(words);
-    this.#card = new Card(this.node, words, {
-      ...(panel && { keeper: keeper() }),
-      onGone: () => void this.#fallBack(),
-      onAgain: () => this.keep(), // or a reload would show the old run
-      onEdit: (run) => this.#edit(run),
-      more: (record, ask) => this.#offered(record, ask),
-    });
-    const saved = (): SavedRun => runOf(this.#model?.data ?? {});
-    this.#artifacts = artifacts(this.#card.node, words, server, saved);
   }
 
   override dispose(): void {
     if (!this.isDisposed) {
-      this.#artifacts.disconnect();
-      this.#card.dispose();
+      this.#callOff();
+      this.#artifacts?.disconnect();
+      this.#card?.dispose();
     }
     super.dispose();
   }
@@ -57,19 +51,48 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
     const before = this.#model && runOf(this.#model.data).id;
     const saved = runOf(model.data);
     this.#model = model;
+    if (!this.#card && saved.terminal) this.#wait(saved);
+    else await this.#show(saved, before);
+  }
+
+  /** Take the room of a run that has ended, and draw it when somebody comes near. */
+  #wait(saved: SavedRun): void {
+    this.#callOff();
+    this.addClass("jl-waiting");
+    this.node.style.setProperty("--jl-lines", String((saved.tail ?? "").split("\n").length));
+    this.#callOff = whenNear(this.node, () => void this.#show(runOf(this.#model?.data ?? {})));
+  }
+
+  async #show(saved: SavedRun, before?: string | null): Promise<void> {
+    this.#callOff();
+    const card = (this.#card ??= this.#made());
     // The live view knows better, and keeps its place.
-    const same = saved.id === before || saved.id === this.#card.run;
-    if (same && this.#card.live) return;
-    this.#card.show(saved);
+    const same = saved.id === before || saved.id === card.run;
+    if (same && card.live) return;
+    card.show(saved);
     if (saved.id && saved.store && (await this.#server.store()) === saved.store) {
-      if (!this.isDisposed) this.#card.connect(this.#server);
+      if (!this.isDisposed) card.connect(this.#server);
     } else await this.#fallBack();
+    this.removeClass("jl-waiting");
+  }
+
+  #made(): Card {
+    const made = new Card(this.node, this.#words, {
+      ...(this.#panel && { keeper: keeper() }),
+      onGone: () => void this.#fallBack(),
+      onAgain: () => this.keep(), // or a reload would show the old run
+      onEdit: (run) => this.#edit(run),
+      more: (record, ask) => this.#offered(record, ask),
+    });
+    const saved = (): SavedRun => runOf(this.#model?.data ?? {});
+    this.#artifacts = artifacts(made.node, this.#words, this.#server, saved);
+    return made;
   }
 
   /** Put into the notebook what it is to keep, as it is about to be saved. */
   keep(): void {
     const model = this.#model;
-    const bundle = this.#card.host.keeper?.bundle();
+    const bundle = this.#card?.host.keeper?.bundle();
     if (!bundle || !model) return;
     const [kept, newer] = [runOf(model.data), runOf(bundle)];
     // Its end may have come from the kernel first.
@@ -85,7 +108,7 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
   #offered(record: SavedRun, ask: Ask): Item[] {
     if ((record.attempts ?? []).length < 2) return [];
     const compare = (): void => {
-      this.#card.node.firstElementChild?.append(this.#changes.node);
+      this.#card?.node.firstElementChild?.append(this.#changes.node);
       this.#changes.open(record, ask);
     };
     return [[this.#words.__("What changed…"), compare]];
@@ -120,7 +143,7 @@ export class RunRenderer extends Panel implements IRenderMime.IRenderer {
       if (!fallback.node.querySelector(".jl-card")) return;
       observer.disconnect();
       fallback.show();
-      this.#card.node.remove();
+      this.#card?.node.remove();
     }).observe(fallback.node, { childList: true, subtree: true });
     await fallback.renderModel(model);
   }

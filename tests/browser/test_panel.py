@@ -80,6 +80,7 @@ def test_the_list_is_live_and_a_change_repaints_its_row_alone(panel: Panel, stor
     run = waiting(store, name="mine")
     row = panel.row(run)
     expect(row).to_contain_text("pending")
+    expect(panel.row(other)).to_contain_text("finished")
     assert panel.rows()[:2] == [run.id, other.id]
     # What other tests left there may wait or run, and its time goes on, until it ends.
     unended = {left.id for left in store.runs(states=[*OWNED, State.PENDING])} - {run.id}
