@@ -99,6 +99,35 @@ def test_the_palette_launches_the_active_cell_again(desk: Desk, store: Store) ->
     successor(card, first, store)
 
 
+def test_a_card_that_nobody_has_seen_yet_is_drawn_for_it(desk: Desk, store: Store) -> None:
+    card = desk.launch("# far above", f"{LAUNCH}\nfor n in range(50): print(n)")
+    card = Card(card.page, output(card.page, 1))
+    run_cell(card.page, 1)
+    first = card.expect_state("finished").run_id
+    save(card.page)
+    card.page.close()
+    saved = json.loads(desk.path.read_text())
+    saved["cells"][0]["source"] = "# far above\n" * 300
+    desk.path.write_text(json.dumps(saved))
+
+    page = desk.page()
+    page.goto(desk.server.url(desk.notebook), wait_until="commit")
+    wait_open(page)
+    card = Card(page, output(page, 1))
+    waiting = card.output.locator(".jl-waiting")
+    expect(waiting).to_have_count(1)
+    expect(card.root).to_have_count(0)
+    room = waiting.bounding_box()
+    activate(page, 1)
+    page.keyboard.press("Control+Alt+Enter")
+    successor(card, first, store)
+    expect(waiting).to_have_count(0)
+    drawn = card.root.bounding_box()
+    assert room
+    assert drawn
+    assert abs(room["height"] - drawn["height"]) < 60
+
+
 def test_a_changed_text_is_offered_beside_what_was_recorded(desk: Desk, store: Store) -> None:
     card = desk.launch(CELL).expect_state("finished")
     page, first = card.page, card.run_id
