@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 
 from ..runs import Queue, Run
 from .base import ANY_RUN, LEASE_S, Offer
+from .database import Row
 from .postgres_bells import Bell, Bells
 from .postgres_cache import Cache
 from .postgres_database import PostgresDatabase
@@ -54,6 +56,9 @@ class PostgresStore(
         self._bells = Bells(partial(connect, url), url)
         self._cache = Cache(Path(jupyter_data_dir()) / "jupyter_launch" / "fetched" / self.id)
 
+    def _insert(self, values: Mapping[str, Any], topics: Sequence[str]) -> Row | None:
+        return self._db.row("insert_run", **values, topics=list(topics))
+
     def claim(
         self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
     ) -> Run | None:
@@ -69,12 +74,11 @@ class PostgresStore(
                 lease_s=LEASE_S,
                 **{f"free_{name}": value for name, value in free._asdict().items()},
                 **whole._asdict(),
+                topics=[ANY_RUN],
             )
             if row:
-                if row["owner"] is None:  # it must wait for room
-                    return None
-                self._ring(row["id"], ANY_RUN)
-                return self._run(row)
+                # Without an owner, it must wait for room.
+                return None if row["owner"] is None else self._run(row)
         return None
 
     def listen(self, *topics: str) -> Bell:

@@ -30,8 +30,10 @@ SELECT pg_xact_status(:number::text::xid8) AS outcome;
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE backend_xid = (:number::text::xid8)::xid;
 
--- What announces something is committed by one at a time, its time on the disk included: so all is
--- announced in a transaction of its own, which writes nothing. Whoever misses it looks again.
+-- What announces something is committed by one at a time, its time on the disk included. So most is
+-- announced in a transaction of its own, which writes nothing; whoever misses it looks again. A
+-- submit and a claim, which are one statement each, announce themselves: another one would take
+-- them half as long again.
 
 -- name: commit
 COMMIT; SELECT pg_notify('jupyter_launch', topic) FROM unnest(:topics::text[]) AS topic;
@@ -216,7 +218,8 @@ CREATE INDEX snapshots_blob ON snapshots (blob);
 CREATE FUNCTION launch_claim(
     wanted text, claimer text, lease_s double precision, names text[],
     free_cpus double precision, free_memory bigint, free_gpus bigint,
-    whole_cpus double precision, whole_memory bigint, whole_gpus bigint, mark text, again boolean
+    whole_cpus double precision, whole_memory bigint, whole_gpus bigint, topics text[],
+    mark text, again boolean
 ) RETURNS SETOF runs LANGUAGE plpgsql AS $$
 DECLARE
     most integer;
@@ -257,6 +260,7 @@ BEGIN
         WHERE seq = next.seq RETURNING * INTO got;
         INSERT INTO events VALUES (got.id, got.events, launch_now(), 'state',
             '{"state": "leased", "reason": "", "exit_code": null}');
+        PERFORM pg_notify('jupyter_launch', topic) FROM unnest(topics || got.id) AS topic;
         RETURN NEXT got;
         RETURN;
     END LOOP;
@@ -264,7 +268,7 @@ END $$;
 
 -- name: claim
 SELECT * FROM launch_claim(:queue, :owner, :lease_s, :names::text[],
-    :free_cpus, :free_memory, :free_gpus, :cpus, :memory, :gpus, :mark, :again);
+    :free_cpus, :free_memory, :free_gpus, :cpus, :memory, :gpus, :topics::text[], :mark, :again);
 
 -- What was submitted before the connection was lost is given, not complained of.
 
@@ -283,7 +287,9 @@ WITH target AS MATERIALIZED (
     ON CONFLICT (id) DO UPDATE SET id = excluded.id WHERE runs.submission = excluded.submission
     RETURNING created, priority
 )
-SELECT * FROM made;
+SELECT created, priority, (
+    SELECT count(pg_notify('jupyter_launch', topic)) FROM unnest(:topics::text[]) AS topic)
+FROM made;
 
 -- name: requeue
 WITH target AS MATERIALIZED (SELECT prioritize FROM queues WHERE queue = :queue FOR KEY SHARE)
