@@ -6,6 +6,7 @@ import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { ITranslator } from "@jupyterlab/translation";
 
 import { ENGLISH, type Words } from "./card/messages.js";
+import { colours } from "./colours.js";
 import { panel } from "./panel/plugin.js";
 import { relaunch } from "./relaunch.js";
 import { MIME, RunRenderer } from "./renderer.js";
@@ -58,4 +59,4 @@ const card: JupyterFrontEndPlugin<void> = {
   },
 };
 
-export default [server, card, panel, relaunch];
+export default [server, card, colours, panel, relaunch];

@@ -18,11 +18,13 @@ from tests.browser.conftest import ONLY_LAB, Desk
 from tests.browser.lab import Server, open_notebook, output, save, wait_open, write_notebook
 from tests.browser.test_accessibility import THEMES, findings, wear
 from tests.browser.test_panel import COMMAND, Panel, fail, waiting
+from tests.browser.test_relaunch import write
 
 pytestmark = [pytest.mark.browser, ONLY_LAB]
 
 SLEEP = "%%launch -r local-process\nimport time\nprint('here', flush=True)\ntime.sleep(1000)"
 AGAIN = "%%launch -r local-process --set word=first\nprint('said')"
+SCRIPT = "%%launch -d busybox\n#!/bin/sh\nfor word in a b; do echo $word; done"
 SETTINGS = ".jupyter/settings/jupyter_launch/panel.jupyterlab-settings"
 HEARD = """() => {
     window.heard = [];
@@ -171,3 +173,22 @@ def test_the_browser_tells_of_an_end_if_it_may(configured: Path, desk: Desk, sto
     expect(page.locator(f".jl-view-tab .jl-card[data-run='{run.id}']")).to_be_visible()
     page.evaluate(COMMAND, ["apputils:display-notifications", {}])
     expect(page.locator(".jp-Notification-List")).not_to_contain_text("long one")
+
+
+def test_a_launched_script_is_coloured_as_what_it_is(desk: Desk) -> None:
+    page = desk.open(SCRIPT, "%%launch -d busybox\nprint(1)", "# a comment")
+    editors = page.locator(".jp-NotebookPanel .jp-Cell .cm-content")
+
+    def expect_languages(*languages: str) -> None:
+        for number, language in enumerate(languages):
+            expect(editors.nth(number)).to_have_attribute(
+                "data-language", language, timeout=PATIENCE_MS
+            )
+
+    expect_languages("shell", "python", "python")
+    write(page, 1, SCRIPT.replace("/bin/sh", "/usr/bin/env bash"))
+    write(page, 2, SCRIPT.replace("%%launch", "%%timeit"))
+    expect_languages("shell", "shell", "python")
+    write(page, 0, SCRIPT.replace("/bin/sh", "/usr/bin/env python3"))
+    write(page, 1, "%%launch -d busybox\nprint(1)")
+    expect_languages("python", "python", "python")
