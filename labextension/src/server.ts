@@ -43,14 +43,19 @@ export class Server implements Transport, ArtifactSource {
 
   /** Id of the store whose runs this server knows; `null` where it has no such extension. */
   store(): Promise<string | null> {
-    this.#store ??= this.request<{ id: string }>("store").then(
-      ({ id }) => id,
-      (error: unknown) => {
-        if (!(error instanceof ServerConnection.ResponseError)) this.#store = null; // ask again
-        return null;
-      },
-    );
-    return this.#store;
+    return (this.#store ??= this.#known());
+  }
+
+  /** Ask until the server answers: a card that took silence for a no would stay as it was saved. */
+  async #known(): Promise<string | null> {
+    for (let pause = AGAIN_MS; ; pause = Math.min(2 * pause, AGAIN_MOST_MS)) {
+      try {
+        return (await this.request<{ id: string }>("store")).id;
+      } catch (error) {
+        if (error instanceof ServerConnection.ResponseError) return null;
+      }
+      await new Promise((resume) => setTimeout(resume, pause));
+    }
   }
 
   /** Settles once this page looks at runs: until then it is to cost nothing. */

@@ -36,7 +36,7 @@ from jupyter_launch.backends import AUTO, names
 from jupyter_launch.frontends import cli, options
 from jupyter_launch.runs import Agent, Queue, Run, new_id
 from jupyter_launch.states import State
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import Store, log_of
 from jupyter_launch.stores.queue_verbs import FIRST_QUEUE
 from tests.conftest import TINY
 from tests.kernels import Kernel, kernel
@@ -223,7 +223,7 @@ def test_the_example_backend_stops_and_adopts(
     )
     line = ("run", "long.py", "-r", "nohup", "--no-wait", "--grace", "0.5", "--run-id", "long")
     assert nohup(*line)[0] == 0
-    with store.listen("long") as listener:
+    with store.listen("long", log_of("long")) as listener:
         while store.read_log("long") != b"up\n":
             assert listener.wait(20)
     assert nohup("stop", "long") == (0, "long stopped\n")
