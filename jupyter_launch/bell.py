@@ -110,7 +110,8 @@ def ring(root: Path, *topics: str) -> None:
     except OSError:
         return
     for name in names:
-        if not wanted.isdisjoint(name.partition(".")[2].split(AND)):
+        hidden = name.startswith(".")  # it has no reader yet
+        if not hidden and not wanted.isdisjoint(name.partition(".")[2].split(AND)):
             _send(root / name, b"!")
 
 

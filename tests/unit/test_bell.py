@@ -116,6 +116,12 @@ class TestBell:
             ring(root, "run.", "log", "run+run.log")
             assert not bell.wait(0)
 
+    def test_a_bell_that_is_being_made_is_left_alone(self, root: Path) -> None:
+        with Bell(root, "other"):  # makes the folder
+            os.mkfifo(root / ".1-ab.run+run.log")
+            ring(root, "run", "run.log")
+            assert (root / ".1-ab.run+run.log").exists()
+
     def test_silence_times_out(self, root: Path) -> None:
         with Bell(root, "run") as bell:
             assert not bell.wait(0.01)
