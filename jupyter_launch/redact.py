@@ -48,12 +48,11 @@ _SHAPES = {
     "local-": r"(?<![\w-])local-[0-9a-f]{40}\b",  # W&B
     "wandb_v": r"\bwandb_v\d_[\w-]{40,}",
     "AccountKey=": r"(?<=AccountKey=)[\w+/=]{40,}",  # Azure
-    "earer ": r"(?<=\b[Bb]earer )(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
-    "EARER ": r"(?<=\bBEARER )(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
+    "bearer ": r"(?i:(?<=\bbearer ))(?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
 }
 """What keys look like, by what stands in each: most texts have nothing of all that."""
 
-_FORMS = {mark: re.compile(rf"(?:{shape})[\w-]*") for mark, shape in _SHAPES.items()}
+_FORMS = {mark.lower(): re.compile(rf"(?:{shape})[\w-]*") for mark, shape in _SHAPES.items()}
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/@:'\"]*:)[^\s/@'\"‹›${<*][^\s/@'\"‹›]*(?=@)")
 _PAIR = re.compile(
     r"(?<![\w.-])([\w.-]{0,60}(?:key|token|secret|passw|passphrase|pwd|credential)[\w.-]{0,40})"
@@ -81,15 +80,17 @@ _NO_SECRET = re.compile(
 
 def secret_like(name: str, value: str) -> bool:
     """Say whether a value looks like a secret, by its form or in view of its name."""
-    if any(mark in value and form.search(value) for mark, form in _FORMS.items()):
+    lowered = value.lower()
+    if any(mark in lowered and form.search(value) for mark, form in _FORMS.items()):
         return True
     return bool(_URL_PASSWORD.search(value)) or _named_so(name, value)
 
 
 def redact_text(text: str) -> str:
     """Replace what looks like a secret in free text."""
+    lowered = text.lower()
     for mark, form in _FORMS.items():
-        if mark in text:
+        if mark in lowered:
             text = form.sub(REDACTED, text)
     text = _URL_PASSWORD.sub(rf"\1{REDACTED}", text)
     return _PAIR.sub(_redact_pair, text)

@@ -167,6 +167,7 @@ class Feed:
 
     def _rest(self, begun: float) -> None:
         """Let the rest of a tick go by; while nobody follows, until somebody says something."""
+        # A tick bounds how often a page is told; nothing ends it early.
         time.sleep(max(0.0, begun + self._tick_s - time.monotonic()))
         with self._lock:
             followed = any(viewer.following for viewer, _ in self._all())

@@ -217,3 +217,9 @@ def test_time_is_linear(piece: str) -> None:
     begun = time.perf_counter()
     redact_text(text)
     assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize("word", ["bearer", "Bearer", "BEARER", "bEaReR"])
+def test_a_bearer_is_known_however_it_is_written(word: str) -> None:
+    token = "abcdefghij0123456789"
+    assert redact_text(f"Authorization: {word} {token}") == f"Authorization: {word} {REDACTED}"
