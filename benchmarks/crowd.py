@@ -54,6 +54,8 @@ def main(words: Sequence[str]) -> None:
     """Be one of the processes."""
     name, url, action, count = words
     rival = RIVALS[name](url)
+    if action == "take":
+        rival.serve()
     print("ready", flush=True)
     sys.stdin.readline()
     begun, items = time.monotonic(), []

@@ -58,6 +58,7 @@ def takes(peer: str, url: str, peer_url: str) -> tuple[Sample, Sample]:
     with closing(Ours(url)) as mine, closing(RIVALS[peer](peer_url)) as other:
         for rival in (mine, other):
             _fill(rival, BATCH * (TIMES + 1))
+            rival.serve()
         samples = in_turns(lambda: _rate(mine.take), lambda: _rate(other.take), times=TIMES)
     return samples[0], samples[1]
 

@@ -1,4 +1,7 @@
-"""Queues that are compared: ours, and those of others, each with one durable commit per item."""
+"""Queues that are compared: ours, and those of others, each with one durable commit per item.
+
+Who takes has come to serve before, as an agent listens before it claims.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, Protocol
 
 from jupyter_launch.owner import new_owner
 from jupyter_launch.stores import open_store
+from jupyter_launch.stores.base import NEW_WORK
 
 from .submits import QUEUE, SPEC
 
@@ -18,6 +22,7 @@ class Rival(Protocol):
     """Puts an item on a queue, and takes the next one off, each by its name."""
 
     def put(self) -> str: ...
+    def serve(self) -> None: ...
     def take(self) -> str | None: ...
     def close(self) -> None: ...
 
@@ -30,6 +35,9 @@ class Ours:
 
     def put(self) -> str:
         return self.store.submit(SPEC, queue=QUEUE).id
+
+    def serve(self) -> None:
+        self._bell = self.store.listen(NEW_WORK)
 
     def take(self) -> str | None:
         run = self.store.claim([QUEUE], self._owner, os.environ)
@@ -54,6 +62,9 @@ class Huey:
         name = uuid.uuid4().hex
         self._task(name, self._text)
         return name
+
+    def serve(self) -> None:
+        """Nobody waits here for others."""
 
     def take(self) -> str | None:
         task = self._huey.dequeue()
@@ -97,6 +108,9 @@ class PgQueuer:
         (name,) = self._queries.enqueue("run", self._payload)
         return str(name)
 
+    def serve(self) -> None:
+        raise NotImplementedError
+
     def take(self) -> str | None:
         raise NotImplementedError
 
@@ -118,11 +132,7 @@ class Procrastinate:
         self._app = library.App(connector=library.PsycopgConnector(conninfo=url))
         self._loop.run_until_complete(self._app.open_async())
         self._task = self._app.task(name="run")(_work)
-        manager: Any = self._app.job_manager
-        self._manager, self._worker = (
-            manager,
-            self._loop.run_until_complete(manager.register_worker()),
-        )
+        self._manager: Any = self._app.job_manager
         self._succeeded = library.jobs.Status.SUCCEEDED
         self._text = SPEC.to_json()
 
@@ -141,6 +151,9 @@ class Procrastinate:
     def put(self) -> str:
         deferred = self._task.defer_async(name=uuid.uuid4().hex, text=self._text)
         return str(self._loop.run_until_complete(deferred))
+
+    def serve(self) -> None:
+        self._worker = self._loop.run_until_complete(self._manager.register_worker())
 
     def take(self) -> str | None:
         return self._loop.run_until_complete(self._worked())

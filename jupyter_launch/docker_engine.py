@@ -30,7 +30,8 @@ from .errors import BackendError, BackendUnavailable
 T = TypeVar("T")
 BLOCK = 256 * 1024
 SMALL = 4096
-GATHER_S = 0.001
+GATHER_S, LONGEST_S = 0.001, 0.05
+REST = 4
 CONNECT_S = 3
 PATIENCE_S = 60.0
 """How long an engine that went away may take to come back: a restart, an upgrade."""
@@ -141,11 +142,14 @@ class Blocks:
 
     def _arriving(self) -> Iterator[bytes]:
         while block := self._body.read1(BLOCK):
+            given = time.monotonic()
             yield block
             if len(block) < SMALL:
                 # The engine sends single lines faster than they are worth a step each; nothing is
-                # late by this, since what has come was given before.
-                time.sleep(GATHER_S)
+                # late by this, since what has come was given before. Beside many other runs a step
+                # takes longer, and so does the rest from it: there are fewer.
+                rest = REST * (time.monotonic() - given)
+                time.sleep(min(max(GATHER_S, rest), LONGEST_S))
 
     def close(self) -> None:
         """Hang up."""

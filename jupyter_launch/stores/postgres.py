@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -63,22 +64,18 @@ class PostgresStore(
         self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
     ) -> Run | None:
         free, whole = offer or Offer(BOUNDLESS, BOUNDLESS)
-        # Those that are no text cannot be asked for.
-        asked = [name.encode(errors="replace").decode() for name in names]
+        values: dict[str, Any] = {"owner": owner, "lease_s": LEASE_S, **whole._asdict()}
+        values |= {f"free_{name}": value for name, value in free._asdict().items()}
         for queue in queues:
-            row = self._db.row(
-                "claim",
-                queue=str(queue),
-                owner=owner,
-                names=asked,
-                lease_s=LEASE_S,
-                **{f"free_{name}": value for name, value in free._asdict().items()},
-                **whole._asdict(),
-                topics=[ANY_RUN],
-            )
+            row = self._db.row("claim", **values, queue=str(queue), names=None)
+            if row and row["owner"] is None and row["secrets"] != "[]":
+                # Only if there is none so easily is it told what it may ask for.
+                row = self._db.row("claim", **values, queue=str(queue), names=_text(names))
+            if row and row["owner"] is None:
+                return None  # it must wait for room
             if row:
-                # Without an owner, it must wait for room.
-                return None if row["owner"] is None else self._run(row)
+                self._ring_soon(row["id"], ANY_RUN)
+                return self._run(row)
         return None
 
     def listen(self, *topics: str) -> Bell:
@@ -87,9 +84,19 @@ class PostgresStore(
     def _ring(self, *topics: str) -> None:
         self._server.ring([_short(topic) for topic in topics])
 
+    def _ring_soon(self, *topics: str) -> None:
+        """Ring without waiting for it, where this process listens: so does every agent."""
+        if not self._bells.ring([_short(topic) for topic in topics]):
+            self._ring(*topics)
+
     def close(self) -> None:
         self._bells.close()
         self._server.close()
+
+
+def _text(names: Iterable[str]) -> str:
+    """Give names as JSON. Those that are no text cannot be asked for."""
+    return json.dumps([name.encode(errors="replace").decode() for name in names])
 
 
 def _short(topic: str) -> str:

@@ -16,6 +16,8 @@ from .forks import begins_anew
 from .postgres_url import Connection, translated
 
 CHANNEL = "jupyter_launch"
+WAKES = 64
+RING = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
 
 READY_S = 10.0
 """How long who begins to listen waits until the server knows of it, in seconds."""
@@ -72,6 +74,7 @@ class Bells:
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._end = (-1, -1)
+        self._said: set[str] = set()
 
     def listen(self, topics: Sequence[str]) -> Bell:
         """Listen to any of the topics.
@@ -91,6 +94,19 @@ class Bells:
             for topic in topics:
                 self._bells[topic].add(bell)
         return bell
+
+    def ring(self, topics: Sequence[str]) -> bool:
+        """Announce topics through the connection that listens, without waiting for that.
+
+        Gives whether there is one. What it cannot announce is lost: whoever misses it looks again.
+        """
+        with self._lock:
+            if self._thread is None or not self._ready.is_set():
+                return False
+            if not self._said:
+                os.write(self._end[1], b"r")
+            self._said.update(topics)
+            return True
 
     def close(self) -> None:
         """Stop listening to anything; the next listener begins again."""
@@ -112,19 +128,39 @@ class Bells:
                     del self._bells[topic]
 
     def _run(self, end: int) -> None:
-        while True:
+        while self._thread is threading.current_thread():
             with contextlib.suppress(StoreUnavailable, ConfigError), translated(self._url):
                 connection = self._connect()
                 try:
+                    connection.add_notify_handler(lambda heard: self._ring(heard.payload))
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._ring_all()  # what was announced meanwhile was not heard
                     self._ready.set()
-                    _dispatch(connection, end, self._ring)
+                    self._serve(connection, end)
                 finally:
-                    connection.close()
                     self._ready.clear()
+                    connection.close()
             if select.select([end], [], [], AGAIN_S)[0]:
-                return
+                os.read(end, WAKES)
+
+    def _serve(self, connection: Connection, end: int) -> None:
+        """Pass on what the server announces and what this process does, until it is closed."""
+        server = connection.pgconn
+        poller = select.poll()
+        poller.register(server.socket, select.POLLIN)
+        poller.register(end, select.POLLIN)
+        while self._thread is threading.current_thread():
+            with self._lock:
+                said, self._said = self._said, set()
+            if said:
+                connection.execute(RING, [CHANNEL, list(said)])
+            while heard := server.notifies():  # some may have come with an earlier answer
+                self._ring(heard.extra.decode())
+            if any(descriptor == end for descriptor, _ in poller.poll()):
+                os.read(end, WAKES)
+            server.consume_input()
+            if server.status != psycopg.pq.ConnStatus.OK:
+                raise psycopg.OperationalError("the server closed the connection")
 
     def _ring(self, topic: str) -> None:
         with self._lock:
@@ -136,19 +172,3 @@ class Bells:
             for bells in self._bells.values():
                 for bell in bells:
                     bell.ring()
-
-
-def _dispatch(connection: Connection, end: int, ring: Callable[[str], None]) -> None:
-    """Pass on what the server announces, until there is something to read at `end`."""
-    server = connection.pgconn
-    poller = select.poll()
-    poller.register(server.socket, select.POLLIN)
-    poller.register(end, select.POLLIN)
-    while True:
-        while heard := server.notifies():  # some may have come with an earlier answer
-            ring(heard.extra.decode())
-        if any(descriptor == end for descriptor, _ in poller.poll()):
-            return
-        server.consume_input()
-        if server.status != psycopg.pq.ConnStatus.OK:
-            raise psycopg.OperationalError("the server closed the connection")

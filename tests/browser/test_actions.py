@@ -137,6 +137,11 @@ def test_scrolling_up_pauses_and_end_goes_on(desk: Desk) -> None:
     expect(card.root.locator("[data-line='0']")).not_to_be_in_viewport()
     page.keyboard.press("End")
     expect(card.button("↓ Follow")).to_be_hidden()
+    for key in ("PageUp", "Home", "ArrowUp") * 3:
+        page.keyboard.press(key)
+        expect(card.button("↓ Follow")).to_be_visible()
+        page.keyboard.press("End")  # while the smooth way up may still go on
+        expect(card.button("↓ Follow")).to_be_hidden()
     card.expect_newer(card.total + 100)
 
 

@@ -85,22 +85,24 @@ def test_the_list_is_live_and_a_change_repaints_its_row_alone(panel: Panel, stor
     assert panel.rows()[:2] == [run.id, other.id]
     panel.root.evaluate(
         """root => { window.nodes = [...root.querySelectorAll('[data-run]')]; window.painted = [];
-        new MutationObserver(changes => { for (const {target} of changes) {
+        new MutationObserver(changes => { for (const {target, type, attributeName} of changes) {
             const at = target.nodeType === 1 ? target : target.parentElement;
-            window.painted.push(at.closest('[data-run]')?.dataset.run ?? at.className); } })
+            const row = at.closest('[data-run]')?.dataset.run ?? '';
+            window.painted.push([row, type, attributeName, at.className, at.textContent]); } })
         .observe(root.querySelector('.jl-list'),
             {subtree: true, childList: true, characterData: true, attributes: true}); }"""
     )
     fail(store, run, "for a test")
     expect(row).to_contain_text("failed")
     expect(row).to_contain_text("for a test")
-    painted = set(panel.page.evaluate("window.painted"))
+    changes = panel.page.evaluate("window.painted")
+    painted = {row for row, *_ in changes}
     assert run.id in painted
     assert other.id not in painted
     # Of what other tests left there, the time of what had not ended goes on, and some of it ends.
     for one in painted & before.keys():
         now = store.get(one)
-        assert now != before[one] or not now.state.terminal, (now, store.events(one))
+        assert now != before[one] or not now.state.terminal, [how for row, *how in changes if row == one]
     assert panel.page.evaluate(
         "[...document.querySelectorAll('.jl-panel [data-run]')]"
         ".every((node, at) => node === window.nodes[at])"

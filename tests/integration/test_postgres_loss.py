@@ -198,6 +198,31 @@ def test_a_server_that_is_restarted_is_waited_for(mortal: Server) -> None:
         assert listener.wait(30)
 
 
+def test_claims_are_announced_by_whoever_listens_before_and_after_a_restart(
+    mortal: Server,
+) -> None:
+    url, me = mortal.new_database(), new_owner()
+    with (
+        contextlib.closing(PostgresStore(url)) as here,
+        contextlib.closing(PostgresStore(url)) as elsewhere,
+        here.listen("work") as listener,
+    ):
+
+        def heard_elsewhere() -> bool:
+            run = here.submit(SPEC, queue=QUEUE)
+            with elsewhere.listen(run.id) as bell:
+                while bell.wait(0.5):
+                    pass  # one that has just connected looks once
+                assert here.claim([QUEUE], me, ()) == here.get(run.id)
+                return bell.wait(30)
+
+        assert heard_elsewhere()
+        mortal.stop()
+        mortal.start()
+        assert listener.wait(30), "the connection that listens was not made again"
+        assert heard_elsewhere()
+
+
 def test_what_was_submitted_survives_a_killed_server_and_none_twice(mortal: Server) -> None:
     url = mortal.new_database()
     recorded: list[str] = []

@@ -214,17 +214,16 @@ CREATE INDEX snapshots_blob ON snapshots (blob);
 
 -- A run that others lock is being claimed by them, and passed over. A limit is counted while
 -- nobody else claims from the queue, and each statement here sees what was committed before it.
+-- What must wait for room, or for the names of secrets, is given without an owner.
 
 CREATE FUNCTION launch_claim(
-    wanted text, claimer text, lease_s double precision, names text[],
+    wanted text, claimer text, lease_s double precision, names text,
     free_cpus double precision, free_memory bigint, free_gpus bigint,
-    whole_cpus double precision, whole_memory bigint, whole_gpus bigint, topics text[],
+    whole_cpus double precision, whole_memory bigint, whole_gpus bigint,
     mark text, again boolean
 ) RETURNS SETOF runs LANGUAGE plpgsql AS $$
 DECLARE
     most integer;
-    next record;
-    got runs;
 BEGIN
     IF again THEN
         RETURN QUERY SELECT * FROM runs WHERE owner = claimer AND claim = mark;
@@ -238,37 +237,33 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    FOR next IN
-        SELECT seq, cpus, memory, gpus FROM runs
+    RETURN QUERY WITH next AS MATERIALIZED (
+        SELECT seq FROM runs
         WHERE state = 'pending' AND queue = wanted AND ready <= launch_tick()
           AND (wait_until IS NULL OR wait_until >= launch_tick())
           AND cpus <= whole_cpus AND memory <= whole_memory AND gpus <= whole_gpus
-          AND (secrets = '[]' OR NOT EXISTS (
+          AND (secrets = '[]' OR names IS NULL OR NOT EXISTS (
             SELECT FROM json_array_elements_text(secrets::json) AS asked
-            WHERE asked != ALL (names)))
-        ORDER BY priority, seq LIMIT 100
-    LOOP
-        SELECT * INTO got FROM runs WHERE seq = next.seq AND state = 'pending' AND queue = wanted
-            FOR UPDATE SKIP LOCKED;
-        CONTINUE WHEN NOT FOUND;
-        IF got.cpus > free_cpus OR got.memory > free_memory OR got.gpus > free_gpus THEN
-            RETURN NEXT got;
-            RETURN;
-        END IF;
+            WHERE asked NOT IN (SELECT json_array_elements_text(names::json))))
+        ORDER BY priority, seq LIMIT 1 FOR UPDATE SKIP LOCKED
+    ), taken AS (
         UPDATE runs SET state = 'leased', owner = claimer, lease_until = launch_tick() + lease_s,
             reason = '', claim = mark, events = events + 1
-        WHERE seq = next.seq RETURNING * INTO got;
-        INSERT INTO events VALUES (got.id, got.events, launch_now(), 'state',
-            '{"state": "leased", "reason": "", "exit_code": null}');
-        PERFORM pg_notify('jupyter_launch', topic) FROM unnest(topics || got.id) AS topic;
-        RETURN NEXT got;
-        RETURN;
-    END LOOP;
+        FROM next WHERE runs.seq = next.seq
+          AND cpus <= free_cpus AND memory <= free_memory AND gpus <= free_gpus
+          AND (secrets = '[]' OR names IS NOT NULL)
+        RETURNING runs.*
+    ), noted AS (
+        INSERT INTO events SELECT id, events, launch_now(), 'state',
+            '{"state": "leased", "reason": "", "exit_code": null}' FROM taken
+    )
+    SELECT * FROM taken
+    UNION ALL SELECT runs.* FROM runs JOIN next USING (seq) WHERE NOT EXISTS (SELECT FROM taken);
 END $$;
 
 -- name: claim
-SELECT * FROM launch_claim(:queue, :owner, :lease_s, :names::text[],
-    :free_cpus, :free_memory, :free_gpus, :cpus, :memory, :gpus, :topics::text[], :mark, :again);
+SELECT * FROM launch_claim(:queue, :owner, :lease_s, :names,
+    :free_cpus, :free_memory, :free_gpus, :cpus, :memory, :gpus, :mark, :again);
 
 -- What was submitted before the connection was lost is given, not complained of.
 

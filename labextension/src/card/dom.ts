@@ -83,7 +83,7 @@ export function write(element: HTMLElement, text: string): void {
 /** Set a text; without any the element is hidden. */
 export function say(element: HTMLElement, text: string): void {
   write(element, text);
-  element.hidden = !text;
+  if (element.hidden === Boolean(text)) element.hidden = !text;
 }
 
 /** Set an attribute unless it is the same. */

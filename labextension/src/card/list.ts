@@ -10,10 +10,13 @@ import { listen, make } from "./dom.js";
 import type { Manner } from "./row.js";
 import { rows } from "./rows.js";
 
+const { abs, ceil, floor, max, min } = Math;
+
 const SHORT = 100; // lines that are drawn as a whole
 const LIMIT_PX = 8_000_000; // browsers draw no higher elements well
 const EDGE_PX = 100_000; // so far from both ends the scroll bar is exact
 const LINGER_MS = 250; // how often the scroll bar follows the log
+const WAY_MS = 1000; // how long a browser takes to scroll smoothly, at most
 
 interface Anchor {
   line: number;
@@ -40,6 +43,7 @@ export interface List {
 
 /** What a list tells. */
 export interface Listener {
+  /** Whether the newest lines are followed is another; all has to be drawn. */
   following: () => void;
   /** Lines are looked at that are not here. */
   missing: (first: number, end: number) => void;
@@ -61,28 +65,28 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   let scrolled = 0; // scrollTop as we know it
   let anchor: Anchor = { line: 0, part: 0, y: 0 };
   let adjusted = 0; // when the scroll bar was
-  let touched = 0; // when the user scrolled last
+  let touched = 0; // when the user scrolled last, or began to, since the newest lines are followed
+  let followed = 0; // when that was last decided
   let later: ReturnType<typeof setTimeout> | undefined;
 
   const short = (): boolean => log.total <= SHORT;
   const whole = (): number => log.total * pitch;
-  const furthest = (): number => Math.max(0, whole() - height);
-  const between = (value: number, low: number, high: number): number =>
-    Math.max(low, Math.min(value, high));
+  const furthest = (): number => max(0, whole() - height);
+  const within = (most: number, value: number): number => max(0, min(value, most));
 
+  /** Have a place, counted in lines, stand so far below the view's top. */
+  const stand = (at: number, y: number): void => {
+    anchor = { line: floor(at), part: at % 1, y };
+  };
   const follow = (on = true): void => {
-    if (!on && following) {
-      position = furthest();
-      anchor = { line: log.total, part: 0, y: height };
-    }
-    const changed = on !== following;
+    if (!on && following) position = furthest();
     following = on;
-    adjusted = 0;
-    if (changed) tell.following();
-    tell.changed();
+    adjusted = touched = 0;
+    followed = performance.now();
+    tell.following();
   };
   /** How far one can scroll. */
-  const range = (): number => Math.max(0, Math.min(whole(), LIMIT_PX) - height);
+  const range = (): number => max(0, min(whole(), LIMIT_PX) - height);
   /** Give the place in a range that belongs to a place in another: the same near both ends. */
   const mapped = (place: number, from: number, to: number): number => {
     if (from === to || place <= EDGE_PX) return place;
@@ -91,9 +95,9 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   };
   /** Make the scroll bar tell where we are. */
   const adjust = (): void => {
-    space.style.height = `${Math.min(whole(), LIMIT_PX)}px`;
+    space.style.height = `${min(whole(), LIMIT_PX)}px`;
     const top = following ? range() : mapped(position, furthest(), range());
-    if (following || Math.abs(top - scrolled) > 1) node.scrollTop = top;
+    if (following || abs(top - scrolled) > 1) node.scrollTop = top;
     scrolled = node.scrollTop;
   };
   const drawRows = (first: number, end: number): void => {
@@ -102,23 +106,23 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   };
   /** Draw what is around the anchor. */
   const drawPart = (now: number): void => {
-    if (following) anchor = { line: log.total, part: 0, y: height };
+    if (following) stand(log.total, height);
     const { line, part, y } = anchor;
-    const first = Math.max(0, line - Math.ceil(y / pitch) - 1);
-    const below = following ? 0 : Math.ceil((height - y) / pitch) + 2;
-    const end = Math.min(log.total, line + below);
+    const first = max(0, line - ceil(y / pitch) - 1);
+    const below = following ? 0 : ceil((height - y) / pitch) + 2;
+    const end = min(log.total, line + below);
     drawRows(first, end);
     body.node.classList.toggle("jl-last", following);
     let shift = "";
     if (!following) {
       let top = y - body.offset(line, part);
-      if (end === log.total) top = Math.max(top, height - body.node.offsetHeight);
-      if (first === 0) top = Math.min(top, 0);
+      if (end === log.total) top = max(top, height - body.node.offsetHeight);
+      if (first === 0) top = min(top, 0);
       shift = `translateY(${top}px)`;
     }
     body.node.style.transform = shift;
     view.style.height = `${height}px`;
-    if (now - Math.max(adjusted, touched) >= LINGER_MS) {
+    if (now - max(adjusted, touched) >= LINGER_MS) {
       adjusted = now;
       adjust();
     } else {
@@ -129,7 +133,7 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
     }
   };
 
-  listen(node, "scroll", () => {
+  listen(node, "scroll", ({ timeStamp }) => {
     const top = node.scrollTop;
     const moved = top - scrolled;
     const atEnd = top >= node.scrollHeight - node.clientHeight - 2;
@@ -137,27 +141,39 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
     if (short()) {
       if (following !== atEnd) follow(atEnd);
       // Should it become a long one while it stands here, it stays here.
-      [position, anchor] = [top, { line: Math.floor(top / pitch), part: (top / pitch) % 1, y: 0 }];
+      position = top;
+      stand(top / pitch, 0);
       return;
     }
-    // A new theme, or a new size, moves it as well, to the new end: nobody wished to stay behind.
-    if (following && (moved >= -1 || atEnd)) return;
-    touched = performance.now();
-    if (following) follow(false);
+    if (following) {
+      // A new theme, or a new size, moves it as well, to the new end: nobody wished to stay behind.
+      if (moved >= -1 || atEnd) return;
+      // Nor did who asked for the end while a smooth way up still goes on.
+      if (!touched && timeStamp - followed < WAY_MS) {
+        adjust();
+        return;
+      }
+      follow(false);
+    }
+    touched = timeStamp;
     if (atEnd && moved > 0) {
       follow();
       return;
     }
     // In a space too small for all lines, wheel and keys move as usual, the scroll bar in leaps.
     const exact = furthest() === range() || top < EDGE_PX || top > range() - EDGE_PX;
-    const step = !exact && Math.abs(moved) < 3 * height;
+    const step = !exact && abs(moved) < 3 * height;
     position = step ? position + moved : mapped(top, range(), furthest());
-    position = between(position, 0, furthest());
-    const y = between((position - furthest()) / height + 1, 0, 1) * height;
-    const at = (position + y) / pitch;
-    anchor = { line: Math.floor(at), part: at % 1, y };
+    position = within(furthest(), position);
+    const y = within(1, (position - furthest()) / height + 1) * height;
+    stand((position + y) / pitch, y);
     tell.changed();
   });
+  // The scroll bar, were it moved now, would end a way that has begun before its first step.
+  const begun = ({ timeStamp }: Event): void => void (touched = timeStamp);
+  for (const way of ["wheel", "keydown", "pointerdown"]) {
+    node.addEventListener(way, begun, { passive: true });
+  }
   const sizes = new ResizeObserver((entries) => {
     for (const { target, contentRect } of entries) {
       if (target === probe) pitch = contentRect.height || pitch;
@@ -191,23 +207,23 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
         node.scrollTop = body.offset(line, 0) - y;
         return;
       }
-      position = between(line * pitch - y, 0, furthest());
-      anchor = { line, part: 0, y: Math.min(y, line * pitch) };
+      position = within(furthest(), line * pitch - y);
+      stand(line, min(y, line * pitch));
       adjust();
     },
     top: () => {
-      if (short()) return Math.floor(node.scrollTop / pitch);
-      return Math.floor((following ? furthest() : position) / pitch);
+      if (short()) return floor(node.scrollTop / pitch);
+      return floor((following ? furthest() : position) / pitch);
     },
     reserve: () => {
-      node.style.setProperty("--jl-lines", String(Math.min(log.total, SHORT)));
+      node.style.setProperty("--jl-lines", `${min(log.total, SHORT)}`);
       node.classList.toggle("jl-long", !short());
     },
     draw: (now) => {
       const { numbers, times } = manner;
       const digits = numbers ? String(log.total).length : 0;
       const gutter = digits + (times ? 8 : 0) + (numbers && times ? 2 : 0);
-      node.style.setProperty("--jl-gutter", gutter ? `${gutter + 2}ch` : "0px");
+      node.style.setProperty("--jl-gutter", `${gutter && gutter + 2}ch`);
       if (short()) {
         body.node.style.transform = space.style.height = view.style.height = "";
         drawRows(0, log.total);
