@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,9 @@ RING = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
 
 READY_S = 10.0
 """How long who begins to listen waits until the server knows of it, in seconds."""
+
+GATHER_S = 0.01
+"""How long after an announcement further ones wait for each other, in seconds."""
 
 AGAIN_S = 0.5
 """How long after it failed the connection is tried again, in seconds."""
@@ -149,14 +153,17 @@ class Bells:
         poller = select.poll()
         poller.register(server.socket, select.POLLIN)
         poller.register(end, select.POLLIN)
+        due = 0.0
         while self._thread is threading.current_thread():
-            with self._lock:
-                said, self._said = self._said, set()
-            if said:
+            if self._said and time.monotonic() >= due:
+                with self._lock:
+                    said, self._said = self._said, set()
                 connection.execute(RING, [CHANNEL, list(said)])
+                due = time.monotonic() + GATHER_S
             while heard := server.notifies():  # some may have come with an earlier answer
                 self._ring(heard.extra.decode())
-            if any(descriptor == end for descriptor, _ in poller.poll()):
+            rest = max(0.0, due - time.monotonic()) * 1000 if self._said else None
+            if any(descriptor == end for descriptor, _ in poller.poll(rest)):
                 os.read(end, WAKES)
             server.consume_input()
             if server.status != psycopg.pq.ConnStatus.OK:
