@@ -17,6 +17,11 @@ from .record import bundle_of, status_line
 from .saved import MIME
 from .text import stream
 
+PAUSE_S = 0.25
+"""How long after a record the next one of this kernel is put into its cell, in seconds."""
+
+_TURN = threading.Lock()
+
 
 class CellRun(RunHandle):
     """The handle that a magic returns: as a cell's last value it is not shown a second time.
@@ -93,7 +98,10 @@ def _card(handle: RunHandle) -> None:
     def settle() -> None:
         with contextlib.suppress(StoreError):  # then the record stays as it is
             handle.wait()
-            update_display(bundle_of(handle), raw=True, metadata=metadata, display_id=name)
+            # A page works through all records that came while it rested, and freezes meanwhile.
+            with _TURN:
+                update_display(bundle_of(handle), raw=True, metadata=metadata, display_id=name)
+                time.sleep(PAUSE_S)
 
     display(_live_bundle(handle), raw=True, metadata=metadata, display_id=name)
     # What a thread displays belongs to a cell by the context the thread was started in.
