@@ -102,7 +102,9 @@ def test_the_list_is_live_and_a_change_repaints_its_row_alone(panel: Panel, stor
     # Of what other tests left there, the time of what had not ended goes on, and some of it ends.
     for one in painted & before.keys():
         now = store.get(one)
-        assert now != before[one] or not now.state.terminal, [how for row, *how in changes if row == one]
+        assert now != before[one] or not now.state.terminal, [
+            how for row, *how in changes if row == one
+        ]
     assert panel.page.evaluate(
         "[...document.querySelectorAll('.jl-panel [data-run]')]"
         ".every((node, at) => node === window.nodes[at])"

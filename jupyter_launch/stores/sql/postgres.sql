@@ -32,8 +32,8 @@ WHERE backend_xid = (:number::text::xid8)::xid;
 
 -- What announces something is committed by one at a time, its time on the disk included. So most is
 -- announced in a transaction of its own, which writes nothing; whoever misses it looks again. A
--- submit and a claim, which are one statement each, announce themselves: another one would take
--- them half as long again.
+-- submit, which is one statement, announces itself: another one would take it half as long again. A
+-- claim is announced by the connection on which its process listens, without waiting for that.
 
 -- name: commit
 COMMIT; SELECT pg_notify('jupyter_launch', topic) FROM unnest(:topics::text[]) AS topic;
