@@ -107,9 +107,10 @@ class Bells:
         with self._lock:
             if self._thread is None or not self._ready.is_set():
                 return False
-            if not self._said:
-                os.write(self._end[1], b"r")
+            asleep = not self._said
             self._said.update(topics)
+            if asleep:  # only now: who is woken looks at once
+                os.write(self._end[1], b"r")
             return True
 
     def close(self) -> None:

@@ -223,6 +223,19 @@ def test_claims_are_announced_by_whoever_listens_before_and_after_a_restart(
         assert heard_elsewhere()
 
 
+def test_every_claim_is_announced(store: PostgresStore) -> None:
+    me = new_owner()
+    with (
+        contextlib.closing(PostgresStore(store.address)) as elsewhere,
+        store.listen("work"),
+    ):
+        for _ in range(200):
+            run = store.submit(SPEC, queue=QUEUE)
+            with elsewhere.listen(run.id) as bell:
+                assert store.claim([QUEUE], me, ()) == store.get(run.id)
+                assert bell.wait(10)
+
+
 def test_what_was_submitted_survives_a_killed_server_and_none_twice(mortal: Server) -> None:
     url = mortal.new_database()
     recorded: list[str] = []
