@@ -32,7 +32,8 @@ class FilledForm:
         expect(self.button("Launch now")).to_be_visible(timeout=PATIENCE_MS)
 
     def card(self) -> Card:
-        """Give the card below the form, in view: out of sight, an ended run is not fed."""
+        """Give the card below the form, in view: out of sight, an ended run is not even drawn."""
+        self.output.locator(".jl-output").last.scroll_into_view_if_needed(timeout=PATIENCE_MS)
         card = Card(self.page, self.output)
         card.root.scroll_into_view_if_needed(timeout=PATIENCE_MS)
         return card
@@ -92,7 +93,7 @@ def test_what_was_copied_launches_the_same(desk: Desk, store: Store) -> None:
     text = form.field("magic").input_value()
     copied = desk.launch(text).expect_state("finished")
     form.press("Launch now")
-    ours = Card(form.page, form.output).expect_state("finished")
+    ours = form.card().expect_state("finished")
     specs = [store.get(card.run_id).spec.to_dict() for card in (copied, ours)]
     for spec in specs:
         spec.pop("run_id", None)
@@ -118,7 +119,7 @@ def test_a_run_is_queued_with_the_variables_of_its_queue(desk: Desk, store: Stor
     value.fill("7")
     expect(form.output.get_by_role("alert")).to_have_count(0, timeout=PATIENCE_MS)
     form.press("Add to queue")
-    card = Card(form.page, form.output).expect_state("finished")
+    card = form.card().expect_state("finished")
     run = store.get(card.run_id)
     assert run.queue == Queue(owner, "of the form")
     assert dict(run.spec.template_variables) == {"niceness": 7}
@@ -179,7 +180,7 @@ def test_a_form_is_used_by_keyboard_alone(desk: Desk, store: Store) -> None:
     assert places == sorted(places)
     form.button("Launch now").focus()
     form.page.keyboard.press("Enter")
-    Card(form.page, form.output).expect_state("finished")
+    form.card().expect_state("finished")
 
 
 def tabbed(page: Page, first: Locator, most: int) -> list[str]:
