@@ -31,7 +31,11 @@ T = TypeVar("T")
 BLOCK = 256 * 1024
 SMALL = 4096
 GATHER_S, LONGEST_S = 0.001, 0.05
+"""How long a reader rests after a small block, at least and at most, in seconds."""
+
 REST = 4
+"""How many times as long as the step before a rest is, within these bounds."""
+
 CONNECT_S = 3
 PATIENCE_S = 60.0
 """How long an engine that went away may take to come back: a restart, an upgrade."""

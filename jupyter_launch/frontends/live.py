@@ -98,7 +98,8 @@ def _card(handle: RunHandle) -> None:
     def settle() -> None:
         with contextlib.suppress(StoreError):  # then the record stays as it is
             handle.wait()
-            # A page works through all records that came while it rested, and freezes meanwhile.
+            # A page works through all records that came while it rested, and freezes meanwhile;
+            # it does not say when it is done, so the next one waits out its own pause.
             with _TURN:
                 update_display(bundle_of(handle), raw=True, metadata=metadata, display_id=name)
                 time.sleep(PAUSE_S)

@@ -14,11 +14,13 @@ import psycopg
 
 from ..errors import ConfigError, StoreUnavailable
 from .forks import begins_anew
+from .postgres_database import bound
 from .postgres_url import Connection, translated
+from .sql import statements
 
 CHANNEL = "jupyter_launch"
 WAKES = 64
-RING = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
+RING = bound(statements("postgres")["ring"])
 
 READY_S = 10.0
 """How long who begins to listen waits until the server knows of it, in seconds."""
@@ -159,7 +161,7 @@ class Bells:
             if self._said and time.monotonic() >= due:
                 with self._lock:
                     said, self._said = self._said, set()
-                connection.execute(RING, [CHANNEL, list(said)])
+                connection.execute(RING, {"topics": list(said)})
                 due = time.monotonic() + GATHER_S
             while heard := server.notifies():  # some may have come with an earlier answer
                 self._ring(heard.extra.decode())

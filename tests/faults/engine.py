@@ -53,7 +53,7 @@ class PrivateEngine:
                 with contextlib.suppress(docker.errors.DockerException, OSError):
                     docker.DockerClient(self.url, version="auto").ping()
                     return
-                time.sleep(0.1)
+                time.sleep(0.1)  # an engine tells nobody that it is ready
         pytest.fail(f"no engine starts here: {self._log.read_text()[-1000:]}")
 
     def _start_once(self) -> None:
