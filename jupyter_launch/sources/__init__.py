@@ -30,14 +30,12 @@ def check(spec: LaunchSpec) -> None:
         Naming the field, or when the spec names no source, or two that exclude each other.
     """
     kind = spec.kind
-    if spec.source is not None and not spec.overrides.entry_point:
+    words = spec.overrides.entry_point
+    if spec.source is not None and not words:
         code.command(spec.source)  # raises unless it is known what to run
-        if notebook.is_notebook(spec.source.main) and spec.overrides.args:
-            raise SpecError(
-                "A notebook takes no arguments, and some were given after --.",
-                hint="Values for it are run config: --set lr=0.1 sets the parameter lr.",
-                field="overrides.args",
-            )
+        words = (spec.source.main or "",)
+    if kind != "image" and words and notebook.is_notebook(words[0]):
+        _check_no_arguments((*words[1:], *spec.overrides.args))
     if kind != "git" and (spec.git.version or spec.git.repo):
         raise SpecError(
             "A version is of a git repository, and none is launched.",
@@ -59,6 +57,15 @@ def check(spec: LaunchSpec) -> None:
                 hint="Leave it out, or launch code: a cell, a script, a folder, a git repository.",
                 field=field,
             )
+
+
+def _check_no_arguments(args: tuple[str, ...]) -> None:
+    if args:
+        raise SpecError(
+            f"A notebook takes no arguments, and {args[0]!r} was given.",
+            hint="Values for it are run config: --set lr=0.1 sets the parameter lr.",
+            field="overrides.args",
+        )
 
 
 def applied(spec: LaunchSpec, store: Store) -> LaunchSpec:

@@ -158,19 +158,27 @@ def program(spec: LaunchSpec, snapshots: Snapshots) -> Program:
     files = snapshots.get_snapshot(source.snapshot) if source.snapshot else None
     if source.body is not None:
         files = _with_cell(files, cell_name(source.body), source.body)
-    elif notebook.is_notebook(source.main) and not spec.overrides.entry_point:
+    return made(spec, files, command(source) if not spec.overrides.entry_point else ())
+
+
+def made(spec: LaunchSpec, files: bytes | None, own: tuple[str, ...]) -> Program:
+    """Make the program of code: its files, and the command asked for, or its own.
+
+    Raises
+    ------
+    SpecError
+        When there is no such folder to run in.
+    """
+    workdir = _workdir(spec, files)
+    command = own or _in_source(spec.overrides.entry_point, files, workdir)
+    if notebook.RUNNER in map(posixpath.basename, command):
         files = notebook.with_runner(files)
-    return made(spec, files, spec.overrides.entry_point or command(source))
-
-
-def made(spec: LaunchSpec, files: bytes | None, command: tuple[str, ...]) -> Program:
-    """Make the program of code: files, and the command that runs them. Raises `SpecError`."""
     return Program(
         command=command,
         args=spec.overrides.args,
         image=spec.image or default_image(spec),
         archive=files,
-        workdir=_workdir(spec, files),
+        workdir=workdir,
         user_id=spec.docker.user_id,
         grace_s=spec.grace_s,
     )
@@ -229,12 +237,32 @@ def command(source: Source) -> tuple[str, ...]:
             hint='Name the command: -E "python train.py"',
             field="entry_point",
         )
-    suffix = posixpath.splitext(source.main)[1]
+    return _run_by(source.main) or (f"./{source.main}",)
+
+
+def _run_by(file: str, folder: str = ".") -> tuple[str, ...]:
+    """Give the command that runs a file of the source, by its name; none for a program."""
+    suffix = posixpath.splitext(file)[1]
     if suffix == ".py":
-        return (PYTHON, source.main)
+        return (PYTHON, file)
     if suffix == notebook.SUFFIX:
-        return (PYTHON, notebook.RUNNER, source.main)
-    return ("/bin/sh", source.main) if suffix == ".sh" else (f"./{source.main}",)
+        return (PYTHON, posixpath.relpath(notebook.RUNNER, folder), file)
+    return ("/bin/sh", file) if suffix == ".sh" else ()
+
+
+def _in_source(words: tuple[str, ...], files: bytes | None, folder: str | None) -> tuple[str, ...]:
+    """Put the interpreter before a script of the source: W&B's own default is ``main.py``.
+
+    What begins with ``./`` asks for the file itself to be the program.
+    """
+    top, first = folder or ".", words[0]
+    run_by = _run_by(first, top)
+    if not run_by or first.startswith("./"):
+        return words
+    name = posixpath.normpath(posixpath.join(top, first))
+    with tarfile.open(fileobj=io.BytesIO(files or _EMPTY)) as tar:
+        there = any(entry.name == name and not entry.isdir() for entry in tar)
+    return (*run_by, *words[1:]) if there else words
 
 
 def _with_cell(files: bytes | None, name: str, body: str) -> bytes:

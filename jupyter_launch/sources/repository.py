@@ -45,8 +45,8 @@ def program(spec: LaunchSpec, snapshots: Snapshots, report: Report) -> Program:
     else:
         commit = part.version or git.resolve(spec.uri, None, part.token).commit
         files = git.archive(spec.uri, commit, ref=part.ref, token=part.token, report=report)
-    command = spec.overrides.entry_point or _main(spec, files)
-    made = code.made(spec, files, command)
+    own = () if spec.overrides.entry_point else _main(spec, files)
+    made = code.made(spec, files, own)
     return made.evolve(foreign=not git.is_local(spec.uri))
 
 

@@ -168,8 +168,9 @@ class TestRepositories:
         assert "It has: '-rf.sh', 'train.py'." in reason
         assert '-E "python train.py"' in reason
         given = {"uri": str(clone.path), **HERE}
-        named = launch(None, entry_point=["python", "train.py"], config=given, synchronous=False)
-        assert told(named)["files"] == ["-rf.sh", "train.py"]
+        for words in (["train.py"], ["python", "train.py"]):
+            named = launch(None, entry_point=words, config=given, synchronous=False)
+            assert told(named)["files"] == ["-rf.sh", "train.py"]
 
     def test_a_folder_that_is_no_repository_is_launched_as_it_is(self, folder: Path) -> None:
         run = launch(None, config={"uri": str(folder), **HERE}, synchronous=False)
@@ -376,10 +377,14 @@ class TestCommandLine:
         )  # fmt: skip
         assert (code, out, err) == (0, "made me/speech/train:v0\n", "")
         code, out, _ = jupyter(
-            "job", "create", "git", str(clone.path), "-g", "trunk", "-n", "g", "--json"
-        )
+            "job", "create", "git", str(clone.path), "-g", "trunk", "-n", "g",
+            "-E", "main.py", "--json",
+        )  # fmt: skip
         commit = clone.git("rev-parse", "HEAD")
         assert json.loads(out)["spec"]["git"]["version"] == commit
+        code, out, _ = jupyter("run", "-j", "g", "-r", "local-process", "--json")
+        run = json.loads(out)
+        assert (run["state"], run["spec"]["job"]) == ("finished", "ann/vision/g:v0")
         code, out, _ = jupyter("job", "list")
         assert [line.split()[0] for line in out.splitlines()] == [
             "JOB", "ann/vision/g", "me/speech/train"

@@ -165,6 +165,44 @@ def test_a_folder_without_a_main_needs_a_command() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "folder", "command"),
+    [
+        ("train.py -v train.py", None, (PYTHON, "train.py", "-v", "train.py")),
+        ("sub/it.sh", None, ("/bin/sh", "sub/it.sh")),
+        ("it.sh", "sub", ("/bin/sh", "it.sh")),
+        ("../train.py", "sub", (PYTHON, "../train.py")),
+        ("nb.ipynb", None, (PYTHON, ".run_notebook.py", "nb.ipynb")),
+        ("../nb.ipynb", "./sub/", (PYTHON, "../.run_notebook.py", "../nb.ipynb")),
+        ("./train.py", None, ("./train.py",)),
+        ("/train.py", None, ("/train.py",)),
+        ("it.sh", None, ("it.sh",)),
+        ("train.py", "sub", ("train.py",)),
+        ("sub", None, ("sub",)),
+        ("data.py", None, ("data.py",)),
+        ("python train.py", None, ("python", "train.py")),
+    ],
+)
+def test_a_script_of_the_source_needs_no_interpreter_before_it(
+    words: str, folder: str | None, command: tuple[str, ...]
+) -> None:
+    for name in ("train.py", "nb.ipynb", "sub/it.sh", "data.py/x", "-rf.py"):
+        write(f"code/{name}", name)
+    made = from_text("code", overrides={"entry_point": words.split(), "working_dir": folder})
+    assert made.command == command
+    assert (".run_notebook.py" in unpacked(made.archive)) == ("nb.ipynb" in words)
+
+
+def test_a_notebook_that_is_named_as_a_command_takes_no_arguments() -> None:
+    write("code/nb.ipynb")
+    for overrides in (
+        {"entry_point": ["nb.ipynb", "--lr"]},
+        {"entry_point": ["nb.ipynb"], "args": ["--lr"]},
+    ):
+        with pytest.raises(SpecError, match=r"takes no arguments, and '--lr' was given"):
+            from_text("code", overrides=overrides)
+
+
 def test_files_that_are_executable_stay_so() -> None:
     write("code/main.py")
     write("code/tool", "#!/bin/sh", mode=0o750)
