@@ -58,12 +58,8 @@ def main(words: Sequence[str]) -> None:
         rival.serve()
     print("ready", flush=True)
     sys.stdin.readline()
-    begun, items = time.monotonic(), []
-    if action == "put":
-        items = [rival.put() for _ in range(int(count))]
-    else:
-        while item := rival.take():
-            items.append(item)
+    begun = time.monotonic()
+    items = rival.drain() if action == "take" else [rival.put() for _ in range(int(count))]
     print(json.dumps([items, begun, time.monotonic()]), flush=True)
     rival.close()
 

@@ -1,7 +1,7 @@
 """Queues in PostgreSQL as it comes (fsync, synchronous_commit), beside others' in the same.
 
-A submit and a claim of ours are one durable commit each, as is an enqueue of pgqueuer. Of
-procrastinate, all that its worker commits for a job is measured: see `Procrastinate`.
+A submit and a claim of ours are one durable commit each, as is an enqueue of pgqueuer.
+procrastinate's own worker takes, as where the bars come from: see `Procrastinate`.
 """
 
 from __future__ import annotations

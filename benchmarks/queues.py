@@ -22,6 +22,7 @@ from .rivals import RIVALS, Ours, Rival
 from .submits import QUEUE, SPEC
 
 BATCH, TIMES = 25, 25
+DRAINED, DRAINS = 200, 7
 CROWD, ROUNDS = 250, 3
 PICKUPS = 150
 MANY, FEW, FINISHED = 100_000, 100, 1_000_000
@@ -57,18 +58,26 @@ def takes(peer: str, url: str, peer_url: str) -> tuple[Sample, Sample]:
     """Measure one process that takes, of both in turns: items per second."""
     with closing(Ours(url)) as mine, closing(RIVALS[peer](peer_url)) as other:
         for rival in (mine, other):
-            _fill(rival, BATCH * (TIMES + 1))
             rival.serve()
-        samples = in_turns(lambda: _rate(mine.take), lambda: _rate(other.take), times=TIMES)
+        samples = in_turns(lambda: _drained(mine), lambda: _drained(other), times=DRAINS)
     return samples[0], samples[1]
 
 
 def _rate(once: Callable[[], object]) -> float:
     begun = time.perf_counter()
     for _ in range(BATCH):
-        if once() is None:
-            raise RuntimeError("the queue is empty")
+        once()
     return BATCH / (time.perf_counter() - begun)
+
+
+def _drained(rival: Rival) -> float:
+    put = {rival.put() for _ in range(DRAINED)}
+    begun = time.perf_counter()
+    taken = rival.drain()
+    rate = DRAINED / (time.perf_counter() - begun)
+    if put != set(taken):
+        raise RuntimeError(f"{len(put)} items were put, and {len(taken)} taken")
+    return rate
 
 
 def _fill(rival: Rival, count: int) -> None:

@@ -19,11 +19,11 @@ from .submits import QUEUE, SPEC
 
 
 class Rival(Protocol):
-    """Puts an item on a queue, and takes the next one off, each by its name."""
+    """Puts an item on a queue, and takes all off, one by one, each by its name."""
 
     def put(self) -> str: ...
     def serve(self) -> None: ...
-    def take(self) -> str | None: ...
+    def drain(self) -> list[str]: ...
     def close(self) -> None: ...
 
 
@@ -42,6 +42,9 @@ class Ours:
     def take(self) -> str | None:
         run = self.store.claim([QUEUE], self._owner, os.environ)
         return run.id if run else None
+
+    def drain(self) -> list[str]:
+        return list(iter(self.take, None))
 
     def close(self) -> None:
         self.store.close()
@@ -66,9 +69,8 @@ class Huey:
     def serve(self) -> None:
         """Nobody waits here for others."""
 
-    def take(self) -> str | None:
-        task = self._huey.dequeue()
-        return str(task.args[0]) if task else None
+    def drain(self) -> list[str]:
+        return [str(task.args[0]) for task in iter(self._huey.dequeue, None)]
 
     def close(self) -> None:
         self._huey.storage.close()
@@ -111,7 +113,7 @@ class PgQueuer:
     def serve(self) -> None:
         raise NotImplementedError
 
-    def take(self) -> str | None:
+    def drain(self) -> list[str]:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -119,10 +121,10 @@ class PgQueuer:
 
 
 class Procrastinate:
-    """Deferring with procrastinate, and what its worker does for each job, but for running it.
+    """Deferring with procrastinate, and its own worker, whose jobs do nothing.
 
-    It fetches the job, a commit, and records its end, another one: its worker does not go on to the
-    next one before, and was measured so where the bars come from.
+    The bars come from that worker. It fetches a job, a commit, and records its end, another one,
+    before it goes on to the next.
     """
 
     def __init__(self, url: str) -> None:
@@ -131,9 +133,8 @@ class Procrastinate:
         self._loop = asyncio.new_event_loop()
         self._app = library.App(connector=library.PsycopgConnector(conninfo=url))
         self._loop.run_until_complete(self._app.open_async())
-        self._task = self._app.task(name="run")(_work)
-        self._manager: Any = self._app.job_manager
-        self._succeeded = library.jobs.Status.SUCCEEDED
+        self._task = self._app.task(name="run")(self._work)
+        self._done: list[str] = []
         self._text = SPEC.to_json()
 
     @staticmethod
@@ -149,21 +150,23 @@ class Procrastinate:
         asyncio.run(install())
 
     def put(self) -> str:
-        deferred = self._task.defer_async(name=uuid.uuid4().hex, text=self._text)
-        return str(self._loop.run_until_complete(deferred))
+        name = uuid.uuid4().hex
+        self._loop.run_until_complete(self._task.defer_async(name=name, text=self._text))
+        return name
+
+    def _work(self, name: str, **_: str) -> None:
+        self._done.append(name)
 
     def serve(self) -> None:
-        self._worker = self._loop.run_until_complete(self._manager.register_worker())
+        """Its worker comes to serve when it is started."""
 
-    def take(self) -> str | None:
-        return self._loop.run_until_complete(self._worked())
-
-    async def _worked(self) -> str | None:
-        job = await self._manager.fetch_job(None, self._worker)
-        if job is None:
-            return None
-        await self._manager.finish_job(job, self._succeeded, delete_job=False)
-        return str(job.id)
+    def drain(self) -> list[str]:
+        self._done = []
+        worker = self._app.run_worker_async(
+            wait=False, install_signal_handlers=False, listen_notify=False
+        )
+        self._loop.run_until_complete(worker)
+        return self._done
 
     def close(self) -> None:
         self._loop.run_until_complete(self._app.close_async())
