@@ -14,7 +14,7 @@ from ..errors import SpecError
 from .ignore import OWN_FILE, rules_for, shown
 from .packed import Entry, Packed
 
-LIMIT_BYTES = 100 * 1024 * 1024
+LIMIT_BYTES = 100_000_000
 LIMIT_FILES = 20_000
 """Where the walk ends, however many more there are."""
 

@@ -206,7 +206,7 @@ def test_gigabytes_are_refused_unread_with_the_largest_named() -> None:
     for name, size in {"data/big.bin": 2_000_000_000, "middle": 1_000_000, "x": 5_000_000}.items():
         os.truncate(put(f"code/{name}"), size)
     assert refusal("code") == (
-        "The files are 2006 MB together, over the limit of 105 MB. "
+        "The files are 2006 MB together, over the limit of 100 MB. "
         "The largest: data/big.bin (2000 MB), x (5 MB), middle (1 MB), main.py (0 MB).\n"
         "Name what the program does not need in a file .launchignore (written like a .gitignore), "
         "or keep data elsewhere and reach it through a volume or by its address."
