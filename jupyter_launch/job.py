@@ -181,7 +181,7 @@ def job_name(spec: LaunchSpec) -> str:
         words = [posixpath.basename((source.path or "").rstrip("/")), source.main or ""]
         words = words[:1] if words[0] == words[1] else words
     elif source is not None:
-        words = [posixpath.basename(source.notebook or ""), source.cell or "cell"]
+        words = [posixpath.basename(spec.origin.notebook or ""), spec.origin.cell or "cell"]
     else:
         words = [posixpath.basename((spec.image or "").partition("@")[0]).partition(":")[0]]
     name = "-".join(["job", *(re.sub(r"[^\w.]+", "_", word).strip("_.") for word in words)])

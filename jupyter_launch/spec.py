@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from .errors import SpecError
 from .option import opt
-from .spec_parts import Builder, Docker, Git, Overrides, Part, Registry, Retry, Source
+from .spec_parts import Builder, Docker, Git, Origin, Overrides, Part, Registry, Retry, Source
 from .validation import spec_error, without_nulls
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -42,6 +42,7 @@ class LaunchSpec(Part):
 
     model_config = ConfigDict(extra="allow")
 
+    origin: Origin = Origin()
     source: Source | None = None
     uri: Annotated[str | None, opt("-u", "--uri", metavar="URI")] = Field(
         None, description="git repository to run"

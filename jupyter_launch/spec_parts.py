@@ -168,5 +168,10 @@ class Source(Part):
     include: tuple[str, ...] = ()
     python: str | None = None
     python_version: str | None = None
+
+
+class Origin(Part):
+    """Where a launch was asked for: in a notebook, by its path, and its cell, by that one's id."""
+
     notebook: str | None = None
     cell: str | None = None

@@ -126,10 +126,10 @@ def _standard_input(asked: options.Request) -> tuple[options.Request, str | None
         except UnicodeDecodeError as error:
             raise SpecError(f"Standard input is no text: {error}.", field="path") from error
         return dataclasses.replace(asked, path=None), body
-    if asked.spec_body:
+    if asked.spec_body and asked.path is None:
         raise SpecError(
-            "--spec takes the launch spec from standard input.",
-            hint="Say so with the path '-': jupyter launch run - --spec < spec.yaml",
+            "--spec takes the launch spec from a file, and none is named.",
+            hint="Name it: jupyter launch run --spec spec.yaml. The path '-' is standard input.",
             field="options",
         )
     return asked, None

@@ -78,7 +78,10 @@ def _documents(run: Run) -> dict[str, str]:
     return {"spec": safe(_yaml(spec)), "image": _yaml(ran), **cell}
 
 
-_ELSEWHERE = (("", "run_id"), ("source", "body"), ("source", "snapshot"), ("git", "snapshot"))
+_ELSEWHERE = (
+    ("", "run_id"), ("", "origin"),
+    ("source", "body"), ("source", "snapshot"), ("git", "snapshot"),
+)  # fmt: skip
 """Parts of a spec that say nothing by themselves, or are compared line by line."""
 
 

@@ -110,7 +110,8 @@ def _told(spec: LaunchSpec, queue: Queue | None) -> _Told:
     real = spec.to_dict()
     data = redact_spec(real)
     note = "" if data == real else _NOTE
-    data.pop("run_id", None)
+    for name in ("run_id", "origin"):
+        data.pop(name, None)
     if queue is not None and queue.name != setting("queue", given=spec.queue).value:
         data["queue"] = queue.name
     for name in ("entity", "project"):
@@ -123,9 +124,7 @@ def _told(spec: LaunchSpec, queue: Queue | None) -> _Told:
     if "source" in data:
         ours = {"python": sys.executable, "python_version": "{}.{}".format(*sys.version_info)}
         data["source"] = {
-            name: value
-            for name, value in data["source"].items()
-            if name not in {"notebook", "cell"} and value != ours.get(name)
+            name: value for name, value in data["source"].items() if value != ours.get(name)
         }
     return _Told(data, queue is not None or spec.queue is not None, note)
 

@@ -82,7 +82,7 @@ def last_of(runs: Iterable[Run], place: Mapping[str, str | None]) -> Run | None:
     for run in runs if place.get("notebook") and place.get("cell") else ():
         if str(place["cell"]) not in run.spec_json:  # spares most specs from being read
             continue
-        source = run.spec.source
-        if source and (source.notebook, source.cell) == (place["notebook"], place["cell"]):
+        origin = run.spec.origin
+        if (origin.notebook, origin.cell) == (place["notebook"], place["cell"]):
             return run
     return None

@@ -23,7 +23,8 @@ from .form_start import Start, start_of, start_of_request
 from .line_parsers import parser
 from .manual import page
 from .options import Request
-from .values import expander, mapping, split
+from .request import typed_spec
+from .values import expander, split
 
 
 def run(
@@ -71,7 +72,7 @@ def _given(words: list[str], names: Mapping[str, Any]) -> tuple[Any, list[str]]:
 
 def _start(asked: Request, cell: str | None, settings: Mapping[str, str | None]) -> Start:
     if asked.spec_body:
-        return start_of(mapping(cell or "", "--spec", "The cell"))
+        return start_of(typed_spec(asked.path, cell))
     if asked.path and cell is None and not user_path(asked.path).exists():
         made = launcher(setting("store", given=settings.get("store")).value)
         if made.store.find(asked.path) is not None:

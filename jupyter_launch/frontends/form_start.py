@@ -165,6 +165,7 @@ def _start(origin: str, data: Mapping[str, Any], parent: RunHandle | None = None
     shown = redact_spec(real)
     rest: dict[str, Any] = json.loads(json.dumps(shown))
     source = rest.pop("source", None) or {}
+    rest.pop("origin", None)  # a form launches from where it is itself
     values = {path: take(rest, path) for path in (*_OPTIONS, ARGS)}
     values |= {BODY: source.get("body"), PATH: source.get("path")}
     values["include"] = source.get("include")

@@ -148,7 +148,7 @@ def _config(runs: Sequence[Run]) -> dict[str, Any]:
     """Put the run configs of runs together, the newest on top."""
     specs = [json.loads(run.spec_json) for run in reversed(runs)]
     here = os.environ.get("JPY_SESSION_NAME")
-    ours = [s for s in specs if here and (s.get("source") or {}).get("notebook") == here]
+    ours = [s for s in specs if here and (s.get("origin") or {}).get("notebook") == here]
     configs = [(spec.get("overrides") or {}).get("run_config") or {} for spec in ours or specs]
     together: dict[str, Any] = {}
     for config in configs if ours else list(filter(None, configs))[-1:]:

@@ -187,5 +187,7 @@ def _spec(api: Api, given: Mapping[str, Any], parameters: Mapping[str, Any] | No
             target[last] = value
     if parameters:
         data.setdefault("overrides", {}).setdefault("run_config", {}).update(parameters)
-    data = {"entity": api.default_entity, "project": api.default_project, **data}
+    shell = live.shell()
+    where = {} if shell is None else {"origin": live.place(shell)}
+    data = {"entity": api.default_entity, "project": api.default_project, **data, **where}
     return LaunchSpec.from_dict(data)

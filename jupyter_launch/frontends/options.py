@@ -76,7 +76,9 @@ def parser(prog: str, description: str) -> Parser:
         metavar="PATH",
         help="files and folders that come along",
     )
-    made.add_argument("--spec", action="store_true", help="the cell is a launch spec in YAML")
+    made.add_argument(
+        "--spec", action="store_true", help="the cell, or the file PATH, is a launch spec in YAML"
+    )
     made.add_argument(
         "--wait", action=argparse.BooleanOptionalAction, help="block until the run has ended"
     )

@@ -102,7 +102,7 @@ def _of_notebook(made: Launcher, notebook: str | None) -> str | None:
     if notebook is None:
         return None
     for one in made.store.runs(limit=LOOKED_AT):
-        source = json.loads(one.spec_json).get("source") or {}
-        if source.get("notebook") == notebook:
+        origin = json.loads(one.spec_json).get("origin") or {}
+        if origin.get("notebook") == notebook:
             return one.id
     return None

@@ -14,7 +14,7 @@ from ..sources.base import Snapshots
 from ..sources.code import from_cell, from_path
 from ..spec import LaunchSpec, merge
 from .options import Request
-from .values import mapping
+from .values import load_mapping, mapping
 
 
 def spec_of(
@@ -54,12 +54,21 @@ def spec_of(
     if include and (request.spec_body or (cell is None and request.path is None)):
         raise SpecError("--include goes with a cell, a script or a folder.", field="include")
     if request.spec_body:
-        data = merge(mapping(cell or "", "--spec", "The cell"), data)
+        data = merge(typed_spec(request.path, cell), data)
     elif cell is not None:
-        data["source"] = from_cell(cell, include, keep, **where).model_dump(mode="json")
+        data["source"] = from_cell(cell, include, keep).model_dump(mode="json")
     elif request.path is not None:
         data["source"] = from_path(request.path, include, keep).model_dump(mode="json")
+    if where:
+        data["origin"] = dict(where)
     return LaunchSpec.from_dict(_with_defaults(data, defaults))
+
+
+def typed_spec(path: str | None, cell: str | None) -> dict[str, Any]:
+    """Read the launch spec that stands in a file, or else in a cell. Raises `SpecError`."""
+    if path is not None:
+        return load_mapping(path, "--spec")
+    return mapping(cell or "", "--spec", "The cell")
 
 
 def _with_dockerfile(

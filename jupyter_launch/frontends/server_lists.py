@@ -84,14 +84,14 @@ def runs(store: Store, asked: ListQuery, desk: Desk) -> dict[str, Any]:
 def run_row(run: Run, place: int | None, desk: Desk) -> Json:
     """Give what a row shows of a run."""
     said = summary(run)
-    source = json.loads(run.spec_json).get("source") or {}
-    notebook = source.get("notebook")
+    origin = json.loads(run.spec_json).get("origin") or {}
+    notebook = origin.get("notebook")
     return {
         **{name: said[name] for name in _ROW},
         "stopping": run.stop_requested and not run.state.terminal,
         "ahead": place,
         "notebook": notebook and safe(desk.shown(notebook)),
-        "cell": source.get("cell"),
+        "cell": origin.get("cell"),
     }
 
 

@@ -20,6 +20,7 @@ from ..queues import change_queue, look_at, make_queue, requeue
 from ..redact import redact_spec
 from ..runs import Queue, QueueRecord
 from ..sources.code import from_path
+from ..sources.notebook import is_notebook
 from ..spec import ID_PATTERN, PRIORITIES, LaunchSpec
 from ..stores.queue_verbs import FIRST_QUEUE
 from ..submit import close_all, launcher
@@ -120,8 +121,9 @@ class Service:
             raise SpecError("There is neither a spec nor a path to launch.", field="spec")
         spec = LaunchSpec.from_dict(asked.spec or {})
         if asked.path is not None:
-            file = str(self.desk.file(asked.path))
-            spec = spec.evolve(source=from_path(file, (), self.store))
+            code = from_path(str(self.desk.file(asked.path)), (), self.store)
+            where = self.desk.recorded(asked.path) if is_notebook(asked.path) else None
+            spec = spec.evolve(source=code, origin={"notebook": where})
         return live_record((self.launcher.add if asked.add else self.launcher.launch)(spec))
 
     def run(self, run_id: str, query: Query) -> Json:

@@ -27,7 +27,7 @@ PYTHON = "{python}"
 """Stands for the interpreter until the backend is known: the image's, or the submitter's own."""
 
 
-def from_cell(body: str, include: Sequence[str], keep: Snapshots, **where: str | None) -> Source:
+def from_cell(body: str, include: Sequence[str], keep: Snapshots) -> Source:
     """Take a cell's body as a source.
 
     Parameters
@@ -38,8 +38,6 @@ def from_cell(body: str, include: Sequence[str], keep: Snapshots, **where: str |
         Files and folders that come along.
     keep : Snapshots
         Where they are kept.
-    **where : str, optional
-        ``notebook`` and ``cell``: where the cell stands.
 
     Raises
     ------
@@ -53,9 +51,7 @@ def from_cell(body: str, include: Sequence[str], keep: Snapshots, **where: str |
     else:
         _check_python(body)
     files = _keep(_included(include), keep) if include else None
-    return Source(
-        kind="cell", body=body, snapshot=files, include=tuple(include), **where, **_interpreter()
-    )
+    return Source(kind="cell", body=body, snapshot=files, include=tuple(include), **_interpreter())
 
 
 def from_path(text: str, include: Sequence[str], keep: Snapshots) -> Source:

@@ -23,7 +23,7 @@ from .sqlite_clock import tick
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
 PAUSE_S, LONG_S = 0.003, 0.5

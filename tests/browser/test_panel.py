@@ -12,7 +12,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import Agent, Queue, QueueRecord, Run, new_id
-from jupyter_launch.sources.code import from_cell
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Change, Store
@@ -126,11 +125,12 @@ def test_new_runs_come_on_top_and_deleted_ones_go(panel: Panel, store: Store) ->
 
 
 def test_rows_are_narrowed_down_and_grouped(panel: Panel, store: Store, desk: Desk) -> None:
-    source = from_cell("print('x')", (), store, notebook=str(desk.path), cell="cell-1")
-    spec = LaunchSpec.from_dict({"name": "fitting", "resource": "local-process"})
+    spec = LaunchSpec.from_dict(
+        {"name": "fitting", "resource": "local-process", "origin": {"notebook": str(desk.path)}}
+    )
     queue = Queue("ann", new_id())
     store.create_queue(QueueRecord(queue, "local-process"))
-    run = store.submit(spec.evolve(source=source), queue=queue)
+    run = store.submit(spec, queue=queue)
     other = recorded(store, name="something else")
     expect(panel.row(other)).to_be_visible()
     panel.root.get_by_role("searchbox").fill("FITTING")
@@ -151,9 +151,21 @@ def test_rows_are_narrowed_down_and_grouped(panel: Panel, store: Store, desk: De
     expect(panel.root.locator(".jl-group", has_text="No notebook")).to_be_visible()
 
 
+def test_a_click_leads_to_whatever_cell_launched_it(panel: Panel, store: Store, desk: Desk) -> None:
+    desk.path.with_name("task.py").write_text("print('x')", encoding="utf-8")
+    card = desk.launch("%launch task.py -r local-process").expect_state("finished")
+    run = store.get(card.run_id)
+    assert run.spec.kind == "path"
+    panel.choose(run, "Go to the cell")
+    panel.page.wait_for_function(
+        "id => window.jupyterapp.shell.currentWidget.content.activeCell?.model.id === id",
+        arg=run.spec.origin.cell,
+    )
+
+
 def test_a_click_leads_to_the_cell(panel: Panel, store: Store, desk: Desk) -> None:
-    source = from_cell("print('x')", (), store, notebook=str(desk.path), cell="cell-1")
-    spec = LaunchSpec.from_dict({"resource": "local-process"}).evolve(source=source)
+    origin = {"notebook": str(desk.path), "cell": "cell-1"}
+    spec = LaunchSpec.from_dict({"resource": "local-process", "origin": origin})
     queue = Queue("ann", new_id())
     store.create_queue(QueueRecord(queue, "local-process"))
     run = store.submit(spec, queue=queue)
@@ -436,7 +448,7 @@ def test_a_notebook_is_launched_from_its_toolbar(desk: Desk, store: Store) -> No
     card = page.locator(".jl-view-tab .jl-card")
     expect(card).to_have_attribute("data-state", "finished", timeout=2 * PATIENCE_MS)
     expect(card).to_contain_text("the answer is 42")
-    (run,) = (run for run in store.runs() if run.spec.source and run.spec.source.main)
+    (run,) = store.runs(notebook=str(desk.path))
     assert run.spec.source is not None
     assert run.spec.source.main == desk.notebook
     assert dict(run.spec.overrides.run_config) == {"lr": 0.1}

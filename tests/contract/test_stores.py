@@ -627,12 +627,12 @@ class StoreContract:
         assert store.runs(states=[State.RUNNING, State.RUNNING]) == [run]
 
     def test_runs_are_listed_by_notebook(self, store: Store) -> None:
-        def cell(**fields: str) -> LaunchSpec:
-            return LaunchSpec.from_dict({"source": {"kind": "cell", "body": "print(1)", **fields}})
+        def image(**origin: str) -> LaunchSpec:
+            return LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}, "origin": origin})
 
-        ours = store.submit(cell(notebook="/home/ann/a.ipynb"), queue=QUEUE)
-        store.submit(cell(notebook="/home/ann/b.ipynb"), queue=QUEUE)
-        store.submit(cell(), queue=QUEUE)
+        ours = store.submit(image(notebook="/home/ann/a.ipynb", cell="c1"), queue=QUEUE)
+        store.submit(image(notebook="/home/ann/b.ipynb"), queue=QUEUE)
+        store.submit(image(), queue=QUEUE)
         assert store.runs(notebook="/home/ann/a.ipynb") == [ours]
         assert store.runs(notebook="/home/ann/a.ipynb", states=[State.PENDING]) == [ours]
         assert store.runs(notebook="/home/ann/a.ipynb", states=[State.FAILED]) == []

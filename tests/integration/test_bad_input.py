@@ -467,7 +467,7 @@ class TestStores:
         if damage == "newer":
             assert message == (
                 f"The store {path} was made by a newer jupyter_launch (schema 99, this one knows "
-                "4).\nUpgrade: pip install -U jupyter_launch"
+                "5).\nUpgrade: pip install -U jupyter_launch"
             )
             return
         assert message.startswith(f"The store {path} is damaged")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jupyter_launch.frontends import cli
 from jupyter_launch.frontends.copy_as import FORMS
@@ -125,11 +126,13 @@ class TestRun:
         assert (done.returncode, done.stderr) == (0, "")
         assert "\ncell b\n" in done.stdout
         spec = {"source": {"kind": "cell", "body": "print('whole')\n"}, "resource": "local-process"}
-        done = call("run", "-", "--spec", typed=json.dumps(spec))
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "\nwhole\n" in done.stdout
+        Path("spec.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+        for path, typed in (("-", json.dumps(spec)), ("spec.yaml", "")):
+            done = call("run", "--spec", path, typed=typed)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "\nwhole\n" in done.stdout
         sources = [run.spec.source for run in store.runs()]
-        assert [source and source.kind for source in sources] == ["cell", "cell"]
+        assert [source and source.kind for source in sources] == ["cell", "cell", "cell"]
 
     def test_a_copied_command_launches_the_same(self, script: str, store: Store) -> None:
         output("run", script, *HERE, "--set", "lr=1e-3", "--env", "A=b'c")
@@ -447,6 +450,9 @@ class TestMistakes:
             (["run", "-d", "x", "--env", "A"], "--env takes NAME=VALUE, not 'A'."),
             (["run", "-d", "x", "--env", "=A"], "--env takes NAME=VALUE, not '=A'."),
             (["run", "-d", ""], "There is nothing to launch"),
+            (["run", "--spec"], "--spec takes the launch spec from a file, and none is named."),
+            (["run", "--spec", "no.yaml"], "--spec: the file 'no.yaml' cannot be read: "),
+            (["run", "--spec", "list.yaml"], "list.yaml must be a mapping of names to values"),
             (["run", "-d", "x", "-E", "sh -c 'a"], "--entry-point: No closing quotation"),
             (["run", "-d", "x", "--run-id", "../x"], "run_id: a run id is 1 to 64 letters"),
             (["run", "-d", "x", "-q", "gpu"], "'gpu'"),

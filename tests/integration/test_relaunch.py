@@ -73,12 +73,39 @@ class TestMagic:
         self, live: Kernel, store: Store
     ) -> None:
         ours = shown(live.run(f"%%launch --set lr=0.1 --wait\n{TELL}"))["id"]
-        elsewhere = {**cell(TELL)["source"], "notebook": "/somewhere/else.ipynb"}
-        recorded(store, source=elsewhere)
+        recorded(store, **cell(TELL), origin={"notebook": "/somewhere/else.ipynb"})
         with kernel(live=True) as fresh:
             fresh.run(HERE)
             again = shown(fresh.run("%relaunch"))["id"]
         assert store.get(again).parent == ours
+
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "%launch task.py",
+            "%launch -u .",
+            "%launch -j task",
+            "%%launch --spec\nuri: .",
+            "import jupyter_launch as jl\nrun = jl.launch(None, config={'uri': '.', **HERE})",
+        ],
+    )
+    def test_whatever_a_notebook_launched_is_found_by_a_fresh_kernel(
+        self, live: Kernel, store: Store, typed: str
+    ) -> None:
+        Path("task.py").write_text(TELL, encoding="utf-8")
+        Path("main.py").write_text(TELL, encoding="utf-8")
+        Api().create_job("code", "task.py", name="task")
+        live.run("HERE = {'resource': 'local-process'}")
+        live.run(typed)
+        (ours,) = store.runs()
+        assert store.wait(ours.id, lambda run: run.state.terminal, 30)
+        assert store.runs(notebook="/tests/notebook.ipynb") == [store.get(ours.id)]
+        recorded(store, **cell(TELL))
+        with kernel(live=True) as fresh:
+            fresh.run(HERE)
+            again = shown(fresh.run("%relaunch"))["id"]
+        assert store.get(again).parent == ours.id
+        assert store.get(again).spec.origin == ours.spec.origin
 
     def test_what_is_wrong_is_a_usage_error_and_launches_nothing(
         self, live: Kernel, store: Store

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import Agent, Queue, QueueRecord, Run
-from jupyter_launch.sources.code import from_cell
 from jupyter_launch.spec import LaunchSpec
 from jupyter_launch.states import State
 from jupyter_launch.stores.base import Change, Store
@@ -120,14 +121,12 @@ def test_a_deleted_run_goes_and_the_places_of_others_move_up(
         assert [shown.rows[run.id]["ahead"] for run in (second, third)] == [0, 1]
 
 
-@pytest.mark.parametrize("asked", [{"text": "A NEEDLE"}, {"notebook": "work/a.ipynb"}])
+@pytest.mark.parametrize("asked", [{"text": "A-NEEDLE"}, {"notebook": "work/a.ipynb"}])
 def test_a_list_is_narrowed_down(
     server: JupyterServer, store: Store, asked: dict[str, str]
 ) -> None:
-    source = from_cell(
-        "print('a needle')", (), store, notebook=str(server.root / "work/a.ipynb"), cell="c1"
-    )
-    spec = LaunchSpec.from_dict({"resource": "local-process"}).evolve(source=source)
+    origin = {"notebook": str(server.root / "work/a.ipynb"), "cell": "c1"}
+    spec = LaunchSpec.from_dict({"uri": "https://git/a-needle", "origin": origin})
     found = store.submit(spec, owner=new_owner())
     recorded(store)
     with server.stream() as page:
@@ -264,6 +263,23 @@ def test_a_file_of_the_server_is_launched_as_it_is(server: JupyterServer, store:
     assert run is not None
     assert run.state is State.FINISHED, run.reason
     assert store.read_log(run.id) == b"as it is\n"
+
+
+def test_a_notebook_that_is_launched_as_a_whole_is_found_by_its_name(
+    server: JupyterServer, store: Store
+) -> None:
+    path = Path(server.root) / "work" / "whole.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(new_notebook(cells=[new_code_cell("1")]), path)
+    body = {"path": "work/whole.ipynb", "spec": {"resource": "local-process"}}
+    answer = server.session().post(f"{server.api}runs", json=body, timeout=30)
+    assert answer.status_code == 201, answer.text
+    assert store.wait(answer.json()["id"], lambda run: run.state.terminal, 60)
+    with server.stream() as page:
+        shown = Shown(page, what="runs", notebook="work/whole.ipynb")
+        assert shown.ids == [answer.json()["id"]]
+        row = shown.rows[shown.ids[0]]
+        assert (row["notebook"], row["cell"]) == ("work/whole.ipynb", None)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def with_files(store: Store, run_id: str, files: dict[str, bytes]) -> Run:
 
 def test_the_same_launched_again_has_nothing_changed(store: Store) -> None:
     spec = {"overrides": {"run_config": {"lr": 0.1}}, "source": {"kind": "cell", "body": "x = 1"}}
-    assert compare(recorded(store, "a", **spec), recorded(store, "b", **spec), store) == []
+    old = recorded(store, "a", **spec, origin={"notebook": "a.ipynb", "cell": "c1"})
+    assert compare(old, recorded(store, "b", **spec), store) == []
 
 
 def test_each_part_that_changed_has_its_own_diff(store: Store) -> None:

@@ -187,8 +187,7 @@ def test_keys_are_those_of_this_notebooks_launches(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for notebook, key in (("/a.ipynb", "mine"), ("/b.ipynb", "other")):
-        cell = {"kind": "cell", "body": "pass", "notebook": notebook}
-        given = {"source": cell, "overrides": {"run_config": {key: 1}}}
+        given = {"origin": {"notebook": notebook}, "overrides": {"run_config": {key: 1}}}
         store.submit(LaunchSpec.from_dict(given), owner="x")
     monkeypatch.setenv("JPY_SESSION_NAME", "/a.ipynb")
     source = Source(dict, shell())

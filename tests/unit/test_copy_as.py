@@ -81,6 +81,8 @@ OWN = {
     "queue_entity": SOME,
     "overrides.files": PAIRS,
     "docker.user_id": st.integers(0, 9),
+    "origin.notebook": SOME,
+    "origin.cell": SOME,
     "python_version": st.just("3.11"),
     "builder.inherit_pip_config": st.just(True),
     "retry.max_retries": st.integers(0, 100),
@@ -102,7 +104,7 @@ BODIES = (
 )
 CELLS = st.fixed_dictionaries(
     {"kind": st.just("cell"), "body": BODIES},
-    optional={"notebook": TEXT, "cell": TEXT, "python": TEXT, "snapshot": TEXT},
+    optional={"python": TEXT, "snapshot": TEXT},
 )
 PATHS = st.sampled_from(FILES).map(
     lambda path: {"kind": "path", "path": path, "snapshot": "kept", **_main(path), **PYTHON}
@@ -221,11 +223,12 @@ def by_python(text: str) -> Launched:
 def compared(spec: LaunchSpec, queue: Queue | None, *, typed: bool) -> Launched:
     """Give what must be launched again, without what is of one launch only."""
     data = spec.to_dict()
-    data.pop("run_id", None)
+    for name in ("run_id", "origin"):
+        data.pop(name, None)
     if data.get("entity") is None:
         data["entity"] = ME
     source = data.get("source", {})
-    for name in ("notebook", "cell", "python", "python_version", *(["snapshot"] if typed else [])):
+    for name in ("python", "python_version", *(["snapshot"] if typed else [])):
         source.pop(name, None)
     if source.get("body") and typed:
         source["body"] = source["body"].removesuffix("\n") + "\n"
@@ -297,9 +300,9 @@ CELL = {
     "source": {
         "kind": "cell",
         "body": 'import os\nprint("""a\\n""")\n',
-        "notebook": "a.ipynb",
         **PYTHON,
     },
+    "origin": {"notebook": "a.ipynb", "cell": "c1"},
     "resource": "auto",
     "docker": {"docker_image": "pytorch"},
 }

@@ -102,7 +102,8 @@ def test_a_form_says_what_it_was_filled_with_and_copies_as_magic(
 ) -> None:
     spec, queue = launched
     data = spec.to_dict()
-    data.pop("run_id", None)
+    for name in ("run_id", "origin"):
+        data.pop(name, None)
     if queue is not None and queue.name != "default":
         data["queue"] = queue.name
     try:
@@ -210,6 +211,7 @@ def test_a_saved_default_is_what_the_next_form_begins_with(tmp_path: Path) -> No
     second.begin(start_of({"name": "mine", "docker": {"docker_image": "debian"}}))
     assert second.spec.to_dict() == {
         "name": "mine", "docker": {"docker_image": "debian"}, "project": "p", "entity": ME,
+        "origin": where,
     }  # fmt: skip
     third = Form({}, where)
     third.begin(start_of(None))
@@ -232,7 +234,8 @@ def test_a_form_of_a_run_launches_its_successor(launcher: Launcher) -> None:
     old = launcher.launch(
         LaunchSpec.from_dict(
             {
-                "source": {"kind": "cell", "body": CELL, "notebook": "a.ipynb", "cell": "1"},
+                "source": {"kind": "cell", "body": CELL},
+                "origin": {"notebook": "a.ipynb", "cell": "1"},
                 "resource": "local-process",
                 "env": {"API_TOKEN": "hf_abcdefghijklmnopqrstuvwxyz123456", "A": "1"},
             }

@@ -45,7 +45,7 @@ def test_a_cell_is_launched_as_it_stands() -> None:
     assert made.kind == "cell"
     assert made.source is not None
     assert made.source.body == body
-    assert (made.source.notebook, made.source.cell) == ("a/b.ipynb", "c1")
+    assert (made.origin.notebook, made.origin.cell) == ("a/b.ipynb", "c1")
     assert made.source.python == sys.executable
     assert made.source.python_version == f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert made.name == "x"

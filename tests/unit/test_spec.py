@@ -41,6 +41,7 @@ specs = st.fixed_dictionaries(
         "secrets": st.lists(names, max_size=3),
         "name": values,
         "priority": st.integers(0, 3),
+        "origin": st.fixed_dictionaries({}, optional={"notebook": text, "cell": text}),
         "source": st.fixed_dictionaries({"kind": st.just("cell"), "body": text}),
         "grace_s": st.floats(0, 1e6),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_launch.errors import ConfigError, StoreUnavailable
+from jupyter_launch.job import JobName
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import Queue
 from jupyter_launch.spec import LaunchSpec
@@ -231,7 +233,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     expected = (
-        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 4).\n"
+        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 5).\n"
         "Upgrade: pip install -U jupyter_launch"
     )
     assert why_not(path) == expected
@@ -287,6 +289,24 @@ def test_a_store_of_the_first_version_goes_on(old_path: Path) -> None:
         assert store.request_stop("waits", kill=True).kill_requested
         again = store.submit(SPEC, queue=QUEUE, parent="waits")
         assert [run.id for run in store.attempts(again.id)] == ["ended", "waits", again.id]
+
+
+def test_an_older_store_knows_where_its_runs_were_launched(old_path: Path) -> None:
+    source = {"kind": "cell", "body": "1", "notebook": "/a.ipynb", "cell": "c1"}
+    kept = {"spec": {"source": source}}
+    with opened(old_path) as store:
+        store.put_job(JobName("ann", "p", "old"), kept, ())
+    with contextlib.closing(sqlite3.connect(old_path)) as connection, connection:
+        for run_id, part in (("ended", source), ("waits", {**source, "cell": None})):
+            told = [json.dumps({"source": part}), run_id]
+            connection.execute("UPDATE runs SET spec_json = ? WHERE id = ?", told)
+        connection.execute("PRAGMA user_version = 4")
+    with opened(old_path) as store:
+        assert [run.id for run in store.runs(notebook="/a.ipynb")] == ["waits", "ended"]
+        specs = [store.get(run_id).spec for run_id in ("ended", "waits")]
+        (job,) = store.jobs()
+        assert job.spec.source == specs[0].source == specs[1].source
+    assert [spec.origin.cell for spec in specs] == ["c1", None]
 
 
 def test_an_upgraded_store_is_made_as_a_new_one(old_path: Path, path: Path) -> None:

@@ -56,7 +56,7 @@ $$;
 -- What narrows lists down stands in the order of its cost.
 CREATE FUNCTION launch_matches(id text, name text, spec text, wanted text, said text)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT (wanted IS NULL OR launch_json(spec) #>> '{source,notebook}' = wanted)
+    SELECT (wanted IS NULL OR launch_json(spec) #>> '{origin,notebook}' = wanted)
       AND (said IS NULL OR strpos(lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
         launch_json(spec) #>> '{source,body}', launch_json(spec) #>> '{source,path}',
         launch_json(spec) ->> 'uri', launch_json(spec) ->> 'job',

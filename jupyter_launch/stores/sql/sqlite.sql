@@ -102,6 +102,16 @@ ALTER TABLE agents ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE agents ADD COLUMN asked TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 4;
 
+-- name: upgrade_4
+UPDATE runs SET spec_json = json_remove(json_set(spec_json, '$.origin', json_object(
+    'notebook', json_extract(spec_json, '$.source.notebook'),
+    'cell', json_extract(spec_json, '$.source.cell')
+)), '$.source.notebook', '$.source.cell')
+WHERE json_type(spec_json, '$.source.notebook') NOTNULL OR json_type(spec_json, '$.source.cell') NOTNULL;
+UPDATE jobs SET content = json_remove(content, '$.spec.source.notebook', '$.spec.source.cell')
+WHERE content NOTNULL;
+PRAGMA user_version = 5;
+
 -- A waiting item keeps room in its row for what a claim adds to it. Otherwise rows that stand close
 -- together must be moved to other pages: a claim writes twice as many.
 
@@ -171,7 +181,7 @@ WHERE queue = :queue AND state = 'pending';
 -- name: list_some
 SELECT * FROM runs
 WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue)
-  AND (:notebook IS NULL OR json_extract(spec_json, '$.source.notebook') = :notebook)
+  AND (:notebook IS NULL OR json_extract(spec_json, '$.origin.notebook') = :notebook)
   AND (:text IS NULL OR instr(
     lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
       json_extract(spec_json, '$.source.body'), json_extract(spec_json, '$.source.path'),
@@ -185,7 +195,7 @@ WITH opened AS MATERIALIZED (
     UNION ALL SELECT * FROM runs WHERE owner IS NOT NULL)
 SELECT * FROM opened
 WHERE state IN (SELECT value FROM json_each(:states)) AND (:queue IS NULL OR queue = :queue)
-  AND (:notebook IS NULL OR json_extract(spec_json, '$.source.notebook') = :notebook)
+  AND (:notebook IS NULL OR json_extract(spec_json, '$.origin.notebook') = :notebook)
   AND (:text IS NULL OR instr(
     lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
       json_extract(spec_json, '$.source.body'), json_extract(spec_json, '$.source.path'),
