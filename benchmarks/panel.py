@@ -22,7 +22,8 @@ SPEC = LaunchSpec.from_dict(
     {
         "name": "one of many",
         "resource": "local-process",
-        "source": {"kind": "cell", "body": "print('hello')\n" * 20, "notebook": "/work/a.ipynb"},
+        "source": {"kind": "cell", "body": "print('hello')\n" * 20},
+        "origin": {"notebook": "/work/a.ipynb"},
     }
 )
 FILL = """
