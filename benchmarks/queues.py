@@ -23,7 +23,7 @@ from .submits import QUEUE, SPEC
 
 BATCH, TIMES = 25, 25
 DRAINED, DRAINS = 200, 7
-CROWD, ROUNDS = 250, 3
+CROWD, ROUNDS = 250, 7
 PICKUPS = 150
 MANY, FEW, FINISHED = 100_000, 100, 1_000_000
 CLAIMS = 20
@@ -59,6 +59,7 @@ def takes(peer: str, url: str, peer_url: str) -> tuple[Sample, Sample]:
     with closing(Ours(url)) as mine, closing(RIVALS[peer](peer_url)) as other:
         for rival in (mine, other):
             rival.serve()
+            rival.drain()  # what was put before
         samples = in_turns(lambda: _drained(mine), lambda: _drained(other), times=DRAINS)
     return samples[0], samples[1]
 
