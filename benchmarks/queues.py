@@ -22,7 +22,7 @@ from .rivals import RIVALS, Ours, Rival
 from .submits import QUEUE, SPEC
 
 BATCH, TIMES = 25, 25
-DRAINED, DRAINS = 200, 7
+DRAINED, DRAINS = 200, 15
 CROWD, ROUNDS = 250, 7
 PICKUPS = 150
 MANY, FEW, FINISHED = 100_000, 100, 1_000_000
