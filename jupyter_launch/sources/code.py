@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..config import user_path
 from ..errors import SpecError
 from ..program import Program
+from ..redact import redact_text
 from ..spec_parts import Source
 from . import notebook
 
@@ -64,9 +65,12 @@ def from_path(text: str, include: Sequence[str], keep: Snapshots) -> Source:
     """
     path = user_path(text)
     if not path.exists():
+        said = redact_text(text)
+        address = "://" in text or text.startswith("git@")
+        where = f"A git repository is named with -u {said}" if address else "Check the path"
         raise SpecError(
-            f"There is no script or folder {text!r} in {Path.cwd()}.",
-            hint="Check the path, or name an image with -d IMAGE.",
+            f"There is no script or folder {said!r} in {Path.cwd()}.",
+            hint=f"{where}, or name an image with -d IMAGE.",
             field="path",
         )
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from jupyter_launch.frontends.form_table import (
     GROUPS,
     IMAGE,
     KIND,
+    KINDS,
     OF_KIND,
     VARIABLES,
     fields,
@@ -178,6 +180,24 @@ def test_fields_of_other_sources_are_neither_shown_nor_sent() -> None:
     shown = {id(widget) for widget in form.view.root.children[1].children}
     assert {id(form.fields[path].widgets[0]) for path in OF_KIND["git"]} <= shown
     assert id(form.fields[BODY].widgets[0]) not in shown
+
+
+def test_a_form_is_made_of_widgets_that_every_front_end_brings() -> None:
+    """VS Code and Colab draw those of ipywidgets itself, and fetch all others from the network."""
+
+    def all_of(widget: Any) -> Iterator[Any]:
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from all_of(child)
+
+    for kind in KINDS:
+        form = typed(form_of(), kind=kind)
+        rows(form, "env").more.click()
+        form.view.show_text("Preview", "what would be launched")
+        widgets = list(all_of(form.view.root))
+        assert len(widgets) > 50
+        assert {widget._model_module for widget in widgets} == {"@jupyter-widgets/controls"}
+        assert {widget._view_module for widget in widgets} == {"@jupyter-widgets/controls"}
 
 
 # -- defaults and where they came from ---------------------------------------------------------

@@ -154,6 +154,12 @@ def test_a_missing_script_says_where_it_looked() -> None:
     )
 
 
+def test_an_address_without_its_option_says_which_one_it_is() -> None:
+    for typed in ("https://git.example/a.git", "git@git.example:a.git"):
+        assert f"\nA git repository is named with -u {typed}, or" in complaint(typed)
+    assert "s3cret" not in complaint("https://me:s3cret@git.example/a.git")
+
+
 # -- defaults ----------------------------------------------------------------------------------
 
 
