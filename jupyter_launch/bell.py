@@ -60,7 +60,7 @@ class Bell:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in os.listdir(root):  # noqa: PTH208 - called often, needs names only
             if not name.startswith("."):
-                _send(root / name, b"")  # clears away listeners that were killed
+                _send(f"{root}/{name}", b"")  # clears away listeners that were killed
         # Until it has a reader, a ringer would take it for one whose listener is dead: hide it.
         hidden = self._path.with_name(f".{self._path.name}")
         os.mkfifo(hidden, 0o600)
@@ -112,15 +112,15 @@ def ring(root: Path, *topics: str) -> None:
     for name in names:
         hidden = name.startswith(".")  # it has no reader yet
         if not hidden and not wanted.isdisjoint(name.partition(".")[2].split(AND)):
-            _send(root / name, b"!")
+            _send(f"{root}/{name}", b"!")
 
 
-def _send(pipe: Path, message: bytes) -> None:
+def _send(pipe: Path | str, message: bytes) -> None:
     try:
         descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ENXIO:  # its listener died without closing it
-            pipe.unlink(missing_ok=True)
+            Path(pipe).unlink(missing_ok=True)
         return
     # Full: it has been told often enough. Broken: its listener closed it just now.
     with contextlib.suppress(BlockingIOError, BrokenPipeError):
