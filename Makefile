@@ -19,7 +19,7 @@ demo:  ## execute the quickstart notebook in this terminal
 lab:  ## open JupyterLab on the quickstart notebook; LAB_ARGS='--no-browser --port 8889'
 	@scripts/install lab
 	@scripts/front-end || echo 'Without the front end, outputs show text: they are not live.'
-	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) $(QUICKSTART)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) $(QUICKSTART)
 
 .PHONY: test
 test: check  ## check and run every test, as root on Debian with a Docker Engine; ARGS='-k name'
