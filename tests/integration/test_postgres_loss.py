@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from jupyter_launch.errors import ConfigError, IllegalTransition, StoreError, StoreUnavailable
+from jupyter_launch.job import JobName
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import LogPosition, Queue
 from jupyter_launch.spec import LaunchSpec
@@ -329,6 +330,27 @@ def test_a_newer_schema_is_refused_and_an_older_one_brought_up_to_date(
     with pytest.raises(StoreUnavailable, match=f"newer jupyter_launch .schema {newer}") as refused:
         open_store(url)
     assert refused.value.hint == "Upgrade: pip install -U jupyter_launch"
+
+
+def test_an_older_store_knows_where_its_runs_were_launched(postgres: Server) -> None:
+    url = postgres.new_database()
+    source = {"kind": "cell", "body": "1", "notebook": "/a.ipynb", "cell": "c1"}
+    config = {"lr": 1e-4, "name": "Größe"}
+    with contextlib.closing(PostgresStore(url)) as store:
+        cell, image = store.submit(SPEC, queue=QUEUE), store.submit(SPEC, queue=QUEUE)
+        store.put_job(JobName("ann", "p", "old"), {"spec": {"source": source}}, ())
+    with psycopg.connect(url, options="-c search_path=jupyter_launch") as connection:
+        told = json.dumps({"source": source, "overrides": {"run_config": config}})
+        connection.execute("UPDATE runs SET spec_json = %s WHERE id = %s", [told, cell.id])
+        connection.execute("UPDATE about SET value = '1' WHERE key = 'schema'")
+    with contextlib.closing(PostgresStore(url)) as store:
+        assert store.schema.found == 1
+        assert [run.id for run in store.runs(notebook="/a.ipynb")] == [cell.id]
+        spec, (job,) = store.get(cell.id).spec, store.jobs()
+        assert (spec.origin.notebook, spec.origin.cell) == ("/a.ipynb", "c1")
+        assert spec.overrides.run_config == config
+        assert job.spec.source == spec.source
+        assert store.get(image.id).spec == SPEC
 
 
 def test_what_is_wrong_with_a_url_is_said_without_its_password(postgres: Server) -> None:

@@ -53,15 +53,6 @@ CREATE FUNCTION launch_json(said text) RETURNS json LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN strpos(said, '\u0000') = 0 THEN said::json
            ELSE regexp_replace(said, '(?<!\\)((\\\\)*)\\u0000', '\1?', 'g')::json END
 $$;
--- What narrows lists down stands in the order of its cost.
-CREATE FUNCTION launch_matches(id text, name text, spec text, wanted text, said text)
-RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT (wanted IS NULL OR launch_json(spec) #>> '{origin,notebook}' = wanted)
-      AND (said IS NULL OR strpos(lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
-        launch_json(spec) #>> '{source,body}', launch_json(spec) #>> '{source,path}',
-        launch_json(spec) ->> 'uri', launch_json(spec) ->> 'job',
-        launch_json(spec) #>> '{docker,docker_image}', '')), lower(said)) > 0)
-$$;
 CREATE TABLE runs (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id text NOT NULL UNIQUE,
@@ -260,6 +251,27 @@ BEGIN
     SELECT * FROM taken
     UNION ALL SELECT runs.* FROM runs JOIN next USING (seq) WHERE NOT EXISTS (SELECT FROM taken);
 END $$;
+
+-- A new store takes the same way: the schema, then each upgrade.
+
+-- name: upgrade_1
+-- What narrows lists down stands in the order of its cost.
+CREATE OR REPLACE FUNCTION launch_matches(id text, name text, spec text, wanted text, said text)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (wanted IS NULL OR launch_json(spec) #>> '{origin,notebook}' = wanted)
+      AND (said IS NULL OR strpos(lower(id || ' ' || coalesce(name, '') || ' ' || coalesce(
+        launch_json(spec) #>> '{source,body}', launch_json(spec) #>> '{source,path}',
+        launch_json(spec) ->> 'uri', launch_json(spec) ->> 'job',
+        launch_json(spec) #>> '{docker,docker_image}', '')), lower(said)) > 0)
+$$;
+UPDATE runs SET spec_json = jsonb_set(
+    spec_json::jsonb #- '{source,notebook}' #- '{source,cell}', '{origin}',
+    jsonb_strip_nulls(jsonb_build_object('notebook', spec_json::jsonb #> '{source,notebook}',
+                                         'cell', spec_json::jsonb #> '{source,cell}')))
+WHERE CASE WHEN strpos(spec_json, '\u0000') > 0 THEN false  -- which jsonb cannot hold
+      ELSE spec_json::jsonb -> 'source' ?| '{notebook,cell}' END;
+UPDATE jobs SET content = content::jsonb #- '{spec,source,notebook}' #- '{spec,source,cell}'
+WHERE strpos(content, '\u0000') = 0;
 
 -- name: claim
 SELECT * FROM launch_claim(:queue, :owner, :lease_s, :names,
