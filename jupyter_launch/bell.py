@@ -21,6 +21,9 @@ AND = "+"
 POLL_S = 0.05
 """How often a listener looks again where the system has no named pipes."""
 
+GRAIN_NS = 3_000_000_000
+"""Changes of a folder that lie this far apart have different times on every filesystem."""
+
 
 class Listener(Protocol):
     """Something that wakes up when one of its topics rings."""
@@ -102,17 +105,44 @@ class Bell:
         self.close()
 
 
-def ring(root: Path, *topics: str) -> None:
-    """Wake everybody who listens to any of the topics."""
-    wanted = set(topics)
-    try:
-        names = os.listdir(root)  # noqa: PTH208
-    except OSError:
-        return
-    for name in names:
-        hidden = name.startswith(".")  # it has no reader yet
-        if not hidden and not wanted.isdisjoint(name.partition(".")[2].split(AND)):
-            _send(f"{root}/{name}", b"!")
+class Ringer:
+    """Wakes listeners. It reads their folder again only once that has changed.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of all bells of a store, which need not be there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self._read: tuple[int, list[tuple[str, frozenset[str]]]] = (-1, [])
+        """When the folder had changed last as it was read, and each listener's pipe and topics."""
+
+    def ring(self, *topics: str) -> None:
+        """Wake everybody who listens to any of the topics."""
+        for pipe, heard in self._listeners():
+            if not heard.isdisjoint(topics):
+                _send(pipe, b"!")
+
+    def _listeners(self) -> list[tuple[str, frozenset[str]]]:
+        try:
+            changed = os.stat(self._root).st_mtime_ns  # noqa: PTH116 - for each submit and claim
+            when, listeners = self._read
+            if changed == when:
+                return listeners
+            names = os.listdir(self._root)  # noqa: PTH208 - as above
+        except OSError:
+            return []
+        listeners = [
+            (f"{self._root}/{name}", frozenset(name.partition(".")[2].split(AND)))
+            for name in names
+            if not name.startswith(".")  # it has no reader yet
+        ]
+        # Two changes within the clock's grain look like one: so what is new is read again.
+        settled = time.time_ns() - changed > GRAIN_NS
+        self._read = (changed if settled else -1, listeners)
+        return listeners
 
 
 def _send(pipe: Path | str, message: bytes) -> None:

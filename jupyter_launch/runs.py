@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from .spec import LaunchSpec
 
 
-_DIGITS = string.digits + string.ascii_lowercase
+_DIGITS = ((string.digits + string.ascii_lowercase) * 8)[:256].encode()
 
 
 def new_id() -> str:
     """Make a run id of eight lower-case letters and digits, as W&B does."""
-    number = secrets.randbelow(36**8)
-    return "".join(_DIGITS[number // 36**place % 36] for place in range(8))
+    return secrets.token_bytes(8).translate(_DIGITS).decode()
 
 
 class Queue(NamedTuple):

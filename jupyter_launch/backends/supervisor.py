@@ -89,13 +89,13 @@ class Supervisor:
         from pathlib import Path  # noqa: PLC0415
 
         sys.path.insert(0, str(Path(__file__).parents[2]))
-        from jupyter_launch.bell import ring  # noqa: PLC0415
+        from jupyter_launch.bell import Ringer  # noqa: PLC0415
 
         # Only statistics need it: a full disk is no reason to give up the program.
         with contextlib.suppress(OSError):
             session = f"{os.getsid(0)} {os.getpid()} {self._group}"
             Path(self._folder, "session").write_text(session, encoding="ascii")
-        bells = Path(self._folder, "bells")
+        ringer = Ringer(Path(self._folder, "bells"))
         poller = select.poll()
         for descriptor in (self._control, self._wakened, *self._streams):
             poller.register(descriptor, select.POLLIN)
@@ -111,9 +111,9 @@ class Supervisor:
                 if not self._read(descriptor):
                     poller.unregister(descriptor)
                     del self._streams[descriptor]
-            ring(bells, BELL)
+            ringer.ring(BELL)
         self._finish()
-        ring(bells, BELL)
+        ringer.ring(BELL)
 
     def _lives(self) -> bool:
         now = time.monotonic()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..bell import Bell, ring
+from ..bell import Bell, Ringer
 from ..errors import StoreUnavailable
 from ..runs import LogPiece, LogPosition, Sample
 from . import log_file, sample_file
@@ -26,6 +26,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._path, self._bells = path, path / "bells"
+        self._ringer = Ringer(self._bells)
         self._snapshots = SnapshotFiles(path / "snapshots")
         self.artifacts = ArtifactFiles(path / "artifacts")
         self.upkeep = FolderUpkeep(path)
@@ -112,7 +113,7 @@ class Folder:
 
     def ring(self, topics: Iterable[str]) -> None:
         """Wake those who listen to any of the topics."""
-        ring(self._bells, *map(_short, topics))
+        self._ringer.ring(*map(_short, topics))
 
 
 def _short(topic: str) -> str:

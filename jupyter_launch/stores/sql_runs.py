@@ -92,29 +92,44 @@ class RunVerbs(SQLStore):
             "name": spec.name,
             "queue": str(queue) if queue else None,
             "priority": spec.priority,
-            "secrets": json.dumps(spec.needed_names),
+            "secrets": json.dumps(names) if (names := spec.needed_names) else "[]",
             "resource": spec.resource,
             "owner": owner,
             "lease_s": LEASE_S if owner else None,
             "parent": parent,
             "wait_s": spec.max_wait_time if queue else None,
-            **room._asdict(),
+            "cpus": room.cpus,
+            "memory": room.memory,
+            "gpus": room.gpus,
         }
         row = self._insert(values, [ANY_RUN, NEW_WORK] if queue else [ANY_RUN])
         if row is None:
             self._complain(values["id"], queue)
             return self.submit(spec, queue=queue, owner=owner, parent=parent, room=room)
-        made = {name: value for name, value in values.items() if name in _FIELDS}
-        made |= {"created": row["created"], "priority": row["priority"], "queue": queue}
-        return Run(**made, room=room, store=self.id)
+        return Run(
+            values["id"],
+            values["spec_json"],
+            values["state"],
+            row["created"],
+            spec.entity,
+            spec.project,
+            spec.name,
+            queue,
+            row["priority"],
+            spec.resource,
+            owner,
+            parent=parent,
+            room=room,
+            store=self.id,
+        )
 
+    @abstractmethod
     def _insert(self, values: Mapping[str, Any], topics: Sequence[str]) -> Row | None:
-        """Record a run, unless its queue does not take it or its id is taken, and ring."""
-        # One statement is one commit: the queue's existence is checked inside it.
-        row = self._db.row("insert_run", **values)
-        if row:
-            self._ring(*topics)
-        return row
+        """Record a run, unless its queue does not take it or its id is taken, and ring.
+
+        One statement is one commit: the queue's existence is checked inside it. Gives when the run
+        was created, and its priority there.
+        """
 
     def _complain(self, run_id: str, queue: Queue | None) -> None:
         """Say why a run was not recorded; if its queue was only missing so far, make it."""

@@ -23,7 +23,7 @@ from .sqlite_clock import tick
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 BUSY_S = 60.0
 """How long a statement waits for another process's transaction, in seconds."""
 PAUSE_S, LONG_S = 0.003, 0.5
@@ -87,6 +87,17 @@ class SQLiteFile:
         rows = self.rows(statement, **values)
         return rows[0] if rows else None
 
+    def changed(self, statement: str, /, **values: Any) -> bool:
+        """Run the statement of that name and say whether it changed anything."""
+        with self.lock:
+            connection = self._open()
+            before = connection.total_changes
+            try:
+                _patiently(connection, self._sql[statement], values)
+            except sqlite3.Error as error:
+                raise _unavailable(self.path, error) from error
+            return connection.total_changes > before
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Do several statements as one step. Nests within a thread."""
@@ -144,8 +155,7 @@ class SQLiteFile:
                 raise
             connection.create_function("launch_now", 0, time.time)
             connection.create_function("launch_tick", 0, tick(connection))
-            for name in ("claimable", "note_leases"):
-                connection.execute(self._sql[name])
+            connection.execute(self._sql["claimable"])
             connection.execute("PRAGMA busy_timeout = 0")  # from here on, see `_patiently`
             self._connection = connection
         return self._connection

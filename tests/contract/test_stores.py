@@ -414,6 +414,26 @@ class StoreContract:
         assert again is not None
         assert (again.id, again.reason) == (run.id, "")
 
+    def test_each_lease_is_an_event_with_its_own_number(
+        self, store: Store, other: Store, me: str
+    ) -> None:
+        run, begun = store.submit(SPEC, queue=QUEUE), time.time()
+        expected: list[str | None] = []
+        for _ in range(3):
+            assert store.claim([QUEUE], me, ())
+            store.append_event(run.id, "notice", {})
+            store.move(run.id, me, State.PENDING, Change("once more"))
+            expected += ["leased", None, "pending"]
+        assert store.claim([QUEUE], me, ())
+        events = other.events(run.id)
+        assert [event.data.get("state") for event in events] == [*expected, "leased"]
+        assert [event.seq for event in events] == list(range(1, 11))
+        assert other.events(run.id, 9) == events[9:]
+        times = [event.at for event in events]
+        assert times == sorted(times)
+        assert begun <= times[0] <= times[-1] <= time.time()
+        assert other.check() == []
+
     def test_several_who_sweep_at_once_share_what_there_is(
         self, store: Store, other: Store, dead_owner: str
     ) -> None:

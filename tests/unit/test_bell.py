@@ -18,7 +18,7 @@ from typing import IO
 
 import pytest
 
-from jupyter_launch.bell import POLL_S, Bell, ring
+from jupyter_launch.bell import GRAIN_NS, POLL_S, Bell, Ringer
 from jupyter_launch.owner import known_dead, new_owner, pid_of
 
 LISTEN = """
@@ -32,8 +32,8 @@ with Bell(Path(sys.argv[1]), sys.argv[2]) as bell:
 RING = """
 import sys
 from pathlib import Path
-from jupyter_launch.bell import ring
-ring(Path(sys.argv[1]), sys.argv[2])
+from jupyter_launch.bell import Ringer
+Ringer(Path(sys.argv[1])).ring(sys.argv[2])
 """
 OWN = """
 import sys
@@ -44,13 +44,14 @@ sys.stdin.read()
 SHOVE = """
 import sys, threading
 from pathlib import Path
-from jupyter_launch.bell import Bell, ring
+from jupyter_launch.bell import Bell, Ringer
 root, missed = Path(sys.argv[1]), []
+ringer = Ringer(root)
 
 def shove(topic):
     for _ in range(150):
         with Bell(root, topic) as bell:
-            ring(root, topic)
+            ringer.ring(topic)
             if not bell.wait(20):
                 missed.append(topic)
 
@@ -95,6 +96,11 @@ def children() -> Iterator[list[Child]]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "bells"
+
+
+def ring(root: Path, *topics: str) -> None:
+    """Ring as somebody who has never done so before."""
+    Ringer(root).ring(*topics)
 
 
 def pipes(root: Path) -> list[Path]:
@@ -203,6 +209,50 @@ class TestBell:
             ring(root, "run")
 
 
+class TestRinger:
+    @pytest.mark.parametrize("age_ns", [0, GRAIN_NS + 1])
+    def test_it_hears_of_listeners_that_come_and_go(self, root: Path, age_ns: int) -> None:
+        ringer = Ringer(root)
+        ringer.ring("run")
+        with Bell(root, "run") as first:
+            self._age(root, age_ns)
+            ringer.ring("run")
+            assert first.wait(10)
+            with Bell(root, "run") as second:
+                ringer.ring("run")
+                assert second.wait(10)
+            ringer.ring("run")
+            assert first.wait(10)
+        assert pipes(root) == []
+        ringer.ring("run")
+
+    def test_a_folder_that_did_not_change_for_long_is_not_read_again(self, root: Path) -> None:
+        ringer = Ringer(root)
+        with Bell(root, "run") as first:
+            as_it_was = self._age(root, GRAIN_NS + 1)
+            ringer.ring("run")
+            with Bell(root, "run") as second:
+                os.utime(root, ns=(as_it_was, as_it_was))
+                ringer.ring("run")
+                assert (first.wait(10), second.wait(0)) == (True, False)
+
+    def test_two_changes_at_once_are_both_heard_of(self, root: Path) -> None:
+        ringer = Ringer(root)
+        with Bell(root, "run"):
+            at_once = self._age(root, 0)
+            ringer.ring("run")
+            with Bell(root, "run") as second:
+                os.utime(root, ns=(at_once, at_once))
+                ringer.ring("run")
+                assert second.wait(10)
+
+    @staticmethod
+    def _age(root: Path, age_ns: int) -> int:
+        changed = time.time_ns() - age_ns
+        os.utime(root, ns=(changed, changed))
+        return root.stat().st_mtime_ns
+
+
 class TestBellAcrossProcesses:
     def test_another_process_is_woken(self, root: Path, children: list[Child]) -> None:
         children.append(child := Child(LISTEN, root, "run"))
@@ -245,10 +295,11 @@ class TestBellAcrossProcesses:
 
     def test_ringers_survive_listeners_that_close_under_their_hands(self, root: Path) -> None:
         over = threading.Event()
+        ringer = Ringer(root)
 
         def keep_ringing() -> None:
             while not over.is_set():
-                ring(root, "run")
+                ringer.ring("run")
 
         with ThreadPoolExecutor(3) as pool:
             ringers = [pool.submit(keep_ringing) for _ in range(3)]

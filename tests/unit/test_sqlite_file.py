@@ -21,8 +21,9 @@ from jupyter_launch.job import JobName
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import Queue
 from jupyter_launch.spec import LaunchSpec
+from jupyter_launch.states import State
 from jupyter_launch.stores import open_store, sqlite_file
-from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.base import Change, Store
 
 SPEC = LaunchSpec.from_dict({"docker": {"docker_image": "tiny"}})
 QUEUE = Queue("ann", "default")
@@ -88,6 +89,14 @@ CREATE TABLE agents (
 PRAGMA user_version = 1;
 """
 """The tables of the first version, as it made them."""
+
+BACK_TO_4 = """
+DROP TRIGGER keep_leases;
+DROP VIEW history;
+ALTER TABLE runs DROP COLUMN leased;
+ALTER TABLE runs DROP COLUMN lease_event;
+PRAGMA user_version = 4;
+"""
 
 MAKE = (
     "import sys; from jupyter_launch.stores import open_store\n"
@@ -233,7 +242,7 @@ def test_a_store_of_a_newer_version_is_left_alone(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     expected = (
-        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 5).\n"
+        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 6).\n"
         "Upgrade: pip install -U jupyter_launch"
     )
     assert why_not(path) == expected
@@ -291,6 +300,25 @@ def test_a_store_of_the_first_version_goes_on(old_path: Path) -> None:
         assert [run.id for run in store.attempts(again.id)] == ["ended", "waits", again.id]
 
 
+def test_a_run_that_an_older_version_leased_goes_on(old_path: Path) -> None:
+    owner, leased = new_owner(), '{"state": "leased", "reason": "", "exit_code": null}'
+    with contextlib.closing(sqlite3.connect(old_path)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET state = 'leased', owner = ? WHERE queue NOTNULL", [owner]
+        )
+        connection.execute("INSERT INTO events VALUES ('waits', 1, 3.5, 'state', ?)", [leased])
+    with opened(old_path) as store:
+        store.move("waits", owner, State.PENDING, Change("once more"))
+        assert store.claim([QUEUE], owner, ())
+        store.append_event("waits", "notice", {})
+        events = store.events("waits")
+        assert store.check() == []
+    states = [event.data.get("state") for event in events]
+    assert states == ["leased", "pending", "leased", None]
+    assert [event.seq for event in events] == [1, 2, 3, 4]
+    assert events[0].at == 3.5
+
+
 def test_an_older_store_knows_where_its_runs_were_launched(old_path: Path) -> None:
     source = {"kind": "cell", "body": "1", "notebook": "/a.ipynb", "cell": "c1"}
     kept = {"spec": {"source": source}}
@@ -300,7 +328,7 @@ def test_an_older_store_knows_where_its_runs_were_launched(old_path: Path) -> No
         for run_id, part in (("ended", source), ("waits", {**source, "cell": None})):
             told = [json.dumps({"source": part}), run_id]
             connection.execute("UPDATE runs SET spec_json = ? WHERE id = ?", told)
-        connection.execute("PRAGMA user_version = 4")
+        connection.executescript(BACK_TO_4)
     with opened(old_path) as store:
         assert [run.id for run in store.runs(notebook="/a.ipynb")] == ["waits", "ended"]
         specs = [store.get(run_id).spec for run_id in ("ended", "waits")]

@@ -77,14 +77,8 @@ DELETE FROM runs WHERE id = :id AND state = 'pending' RETURNING id;
 -- name: delete_events
 DELETE FROM events WHERE run_id = :id;
 
--- name: append_event
-INSERT INTO events (run_id, seq, at, kind, data)
-VALUES (:id, coalesce((SELECT max(seq) FROM events WHERE run_id = :id), 0) + 1, launch_now(),
-        :kind, :data)
-RETURNING *;
-
 -- name: events
-SELECT * FROM events WHERE run_id = :id AND seq > :after ORDER BY seq;
+SELECT * FROM history WHERE run_id = :id AND seq > :after ORDER BY seq;
 
 -- name: create_queue
 INSERT INTO queues (queue, resource, config, created, state, prioritize, max_running, retry)

@@ -273,6 +273,10 @@ WHERE CASE WHEN strpos(spec_json, '\u0000') > 0 THEN false  -- which jsonb canno
 UPDATE jobs SET content = content::jsonb #- '{spec,source,notebook}' #- '{spec,source,cell}'
 WHERE strpos(content, '\u0000') = 0;
 
+-- name: upgrade_2
+-- As in the other store, where it has more than the table.
+CREATE VIEW history AS SELECT * FROM events;
+
 -- name: claim
 SELECT * FROM launch_claim(:queue, :owner, :lease_s, :names,
     :free_cpus, :free_memory, :free_gpus, :cpus, :memory, :gpus, :mark, :again);

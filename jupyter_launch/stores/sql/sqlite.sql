@@ -112,23 +112,37 @@ UPDATE jobs SET content = json_remove(content, '$.spec.source.notebook', '$.spec
 WHERE content NOTNULL;
 PRAGMA user_version = 5;
 
+-- That a run was leased stands in its own row, until it is leased once more: a claim writes one row.
+
+-- name: upgrade_5
+ALTER TABLE runs ADD COLUMN leased REAL;
+ALTER TABLE runs ADD COLUMN lease_event INTEGER;
+CREATE VIEW history AS
+SELECT run_id, seq, at, kind, data FROM events
+UNION ALL
+SELECT id, lease_event, leased, 'state', '{"state": "leased", "reason": "", "exit_code": null}'
+FROM runs WHERE lease_event IS NOT NULL;
+CREATE TRIGGER keep_leases BEFORE UPDATE OF lease_event ON runs WHEN old.lease_event IS NOT NULL
+BEGIN INSERT INTO events SELECT * FROM history WHERE run_id = old.id AND seq = old.lease_event; END;
+PRAGMA user_version = 6;
+
 -- A waiting item keeps room in its row for what a claim adds to it. Otherwise rows that stand close
 -- together must be moved to other pages: a claim writes twice as many.
 
 -- name: insert_run
 INSERT INTO runs (id, spec_json, state, created, entity, project, name, queue, priority, secrets,
                   resource, owner, lease_until, parent, cpus, memory, gpus, wait_until, spare)
-SELECT :id, :spec_json, :state, launch_now(), :entity, :project, :name, :queue,
+SELECT :id, :spec_json, :state, :created, :entity, :project, :name, :queue,
        CASE WHEN EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND NOT prioritize) THEN 2
             ELSE :priority END,
-       :secrets, :resource, :owner, launch_tick() + :lease_s, :parent, :cpus, :memory, :gpus,
-       launch_tick() + :wait_s, CASE WHEN :owner IS NULL THEN zeroblob(80) END
+       :secrets, :resource, :owner, CASE WHEN :lease_s NOTNULL THEN launch_tick() + :lease_s END,
+       :parent, :cpus, :memory, :gpus, CASE WHEN :wait_s NOTNULL THEN launch_tick() + :wait_s END,
+       CASE WHEN :owner IS NULL THEN zeroblob(90) END
 WHERE :queue IS NULL OR EXISTS (SELECT 1 FROM queues WHERE queue = :queue AND state != 'draining')
-ON CONFLICT (id) DO NOTHING
-RETURNING created, priority;
+ON CONFLICT (id) DO NOTHING;
 
--- Each connection has what follows: what may be claimed now, and a trigger, so that a claim is one
--- statement, and nobody waits for one who claims.
+-- Each connection has this view of what may be claimed now: so a claim is one statement, and nobody
+-- waits for one who claims.
 
 -- name: claimable
 CREATE TEMP VIEW claimable AS
@@ -139,15 +153,6 @@ WHERE state = 'pending' AND ready <= launch_tick()
     max_running IS NULL OR max_running > (
       SELECT count(*) FROM runs AS others
       WHERE others.queue = runs.queue AND others.owner IS NOT NULL)));
-
--- name: note_leases
-CREATE TEMP TRIGGER note_leases AFTER UPDATE OF state ON runs
-WHEN old.state = 'pending' AND new.state = 'leased'
-BEGIN
-    INSERT INTO events (run_id, seq, at, kind, data)
-    VALUES (new.id, coalesce((SELECT max(seq) FROM events WHERE run_id = new.id), 0) + 1,
-            launch_now(), 'state', '{"state": "leased", "reason": "", "exit_code": null}');
-END;
 
 -- name: next_pending
 SELECT id, cpus, memory, gpus FROM claimable
@@ -161,7 +166,8 @@ ORDER BY priority, seq LIMIT 1;
 
 -- name: lease
 UPDATE runs SET state = 'leased', owner = :owner, lease_until = launch_tick() + :lease_s,
-    reason = '', spare = NULL
+    leased = launch_now(), reason = '', spare = NULL,
+    lease_event = coalesce((SELECT max(seq) FROM events WHERE run_id = runs.id), 0) + 1
 WHERE seq = (SELECT seq FROM (
     SELECT seq, cpus, memory, gpus, secrets FROM claimable
     WHERE queue = :queue AND cpus <= :cpus AND memory <= :memory AND gpus <= :gpus
@@ -171,6 +177,13 @@ WHERE seq = (SELECT seq FROM (
     ORDER BY priority, seq LIMIT 1
 ) WHERE cpus <= :free_cpus AND memory <= :free_memory AND gpus <= :free_gpus
     AND (secrets = '[]' OR :names IS NOT NULL))
+RETURNING *;
+
+-- name: append_event
+INSERT INTO events (run_id, seq, at, kind, data)
+VALUES (:id, max(coalesce((SELECT max(seq) FROM events WHERE run_id = :id), 0),
+                 coalesce((SELECT lease_event FROM runs WHERE id = :id), 0)) + 1,
+        launch_now(), :kind, :data)
 RETURNING *;
 
 -- name: level_priorities

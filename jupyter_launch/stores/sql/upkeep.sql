@@ -2,7 +2,7 @@
 
 -- name: count_rows
 SELECT 'runs' AS name, count(*) AS count FROM runs
-UNION ALL SELECT 'events', count(*) FROM events
+UNION ALL SELECT 'events', count(*) FROM history
 UNION ALL SELECT 'queues', count(*) FROM queues
 UNION ALL SELECT 'agents', count(*) FROM agents
 UNION ALL SELECT 'jobs', count(*) FROM jobs WHERE content IS NOT NULL;
@@ -35,7 +35,7 @@ SELECT content FROM jobs WHERE content LIKE '%snapshot%';
 DELETE FROM agents WHERE heartbeat < launch_tick() - 86400;
 
 -- name: gaps
-SELECT run_id AS id FROM events GROUP BY run_id HAVING count(*) <> max(seq) ORDER BY run_id;
+SELECT run_id AS id FROM history GROUP BY run_id HAVING count(*) <> max(seq) ORDER BY run_id;
 
 -- name: stray_events
 SELECT count(*) AS count FROM events
