@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .states import State
@@ -108,8 +107,15 @@ class Room(NamedTuple):
 NO_ROOM = Room()
 
 
-@dataclass(frozen=True)
-class Run:
+@lru_cache(maxsize=256)
+def _parsed(spec_json: str) -> LaunchSpec:
+    # Imported and parsed on demand: listing runs must not pay for validating every spec.
+    from .spec import LaunchSpec  # noqa: PLC0415
+
+    return LaunchSpec.from_json(spec_json)
+
+
+class Run(NamedTuple):
     """One execution of a spec, as the store records it. Times are Unix seconds.
 
     `reason` says in a few words why the run is in its state; `owner` is the process that holds
@@ -144,13 +150,10 @@ class Run:
     ready: float = 0.0
     store: str = ""
 
-    @cached_property
+    @property
     def spec(self) -> LaunchSpec:
         """What was asked for."""
-        # Parsed on demand: listing runs must not pay for validating every spec.
-        from .spec import LaunchSpec  # noqa: PLC0415
-
-        return LaunchSpec.from_json(self.spec_json)
+        return _parsed(self.spec_json)
 
     @property
     def unique_name(self) -> str:
@@ -160,7 +163,7 @@ class Run:
 
     def evolve(self, **changes: Any) -> Run:
         """Return a copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        return self._replace(**changes)
 
     def seconds(self, now: float) -> float | None:
         """How long the program has run, or ran, in seconds; ``None`` before it started."""

@@ -68,7 +68,7 @@ class SQLStore(Store):
         self._db.rows("append_event", id=run_id, kind="state", data=text)
 
 
-_FIELDS = Run.__dataclass_fields__.keys() - {"room", "store"}
+_FIELDS = set(Run._fields) - {"room", "store"}
 
 
 class RunVerbs(SQLStore):
@@ -98,30 +98,15 @@ class RunVerbs(SQLStore):
             "lease_s": LEASE_S if owner else None,
             "parent": parent,
             "wait_s": spec.max_wait_time if queue else None,
-            "cpus": room.cpus,
-            "memory": room.memory,
-            "gpus": room.gpus,
+            **room._asdict(),
         }
         row = self._insert(values, [ANY_RUN, NEW_WORK] if queue else [ANY_RUN])
         if row is None:
             self._complain(values["id"], queue)
             return self.submit(spec, queue=queue, owner=owner, parent=parent, room=room)
-        return Run(
-            values["id"],
-            values["spec_json"],
-            values["state"],
-            row["created"],
-            spec.entity,
-            spec.project,
-            spec.name,
-            queue,
-            row["priority"],
-            spec.resource,
-            owner,
-            parent=parent,
-            room=room,
-            store=self.id,
-        )
+        made = {name: value for name, value in values.items() if name in _FIELDS}
+        made |= {"created": row["created"], "priority": row["priority"], "queue": queue}
+        return Run(**made, room=room, store=self.id)
 
     @abstractmethod
     def _insert(self, values: Mapping[str, Any], topics: Sequence[str]) -> Row | None:

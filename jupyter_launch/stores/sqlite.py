@@ -43,7 +43,7 @@ class SQLiteStore(RunVerbs, LeaseVerbs, ListVerbs, QueueVerbs, AgentVerbs, JobVe
         path, journal = parse(url)
         self.url = self.address = f"sqlite:///{path}" + (f"?journal={journal}" if journal else "")
         self._db = self._file = SQLiteFile(path, journal)
-        self.id = self._file.about()["id"]
+        self.id = next(row["value"] for row in self._db.rows("about") if row["key"] == "id")
         self._folder = Folder(path.with_name(path.name + ".d"))
 
     def _insert(self, values: Mapping[str, Any], topics: Sequence[str]) -> Row | None:

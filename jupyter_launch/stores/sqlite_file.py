@@ -90,13 +90,9 @@ class SQLiteFile:
     def changed(self, statement: str, /, **values: Any) -> bool:
         """Run the statement of that name and say whether it changed anything."""
         with self.lock:
-            connection = self._open()
-            before = connection.total_changes
-            try:
-                _patiently(connection, self._sql[statement], values)
-            except sqlite3.Error as error:
-                raise _unavailable(self.path, error) from error
-            return connection.total_changes > before
+            before = self._open().total_changes
+            self.rows(statement, **values)
+            return self._open().total_changes > before
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -131,12 +127,6 @@ class SQLiteFile:
                 self._later.append(act)
                 return
         act()
-
-    def about(self) -> Mapping[str, str]:
-        """Give what the file says of itself."""
-        with self.lock, _translated(self.path):
-            rows = self._open().execute("SELECT key, value FROM about").fetchall()
-            return {row["key"]: row["value"] for row in rows}
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""

@@ -1,6 +1,9 @@
 -- Statements of every SQL store. Times are Unix seconds; queues are written entity/name.
 -- launch_now() is the wall clock, launch_tick() the clock of leases, which never jumps.
 
+-- name: about
+SELECT key, value FROM about;
+
 -- name: renew
 UPDATE runs SET lease_until = launch_tick() + :lease_s WHERE owner = :owner RETURNING *;
 

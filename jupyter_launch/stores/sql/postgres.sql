@@ -14,9 +14,6 @@ SET lock_timeout = '60s';
 -- name: lock_schema
 SELECT pg_advisory_xact_lock(hashtext('jupyter_launch'));
 
--- name: about
-SELECT key, value FROM about;
-
 -- name: begin
 BEGIN; SELECT pg_current_xact_id()::text AS number;
 
