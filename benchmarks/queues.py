@@ -23,6 +23,7 @@ from .submits import QUEUE, SPEC
 
 BATCH, TIMES = 25, 25
 DRAINED, DRAINS = 1500, 7
+"""As many items wait as in the comparison that the bars come from: one's cost grows with them."""
 CROWD, ROUNDS = 250, 7
 PICKUPS = 150
 MANY, FEW, FINISHED = 100_000, 100, 1_000_000

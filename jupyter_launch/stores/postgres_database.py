@@ -64,6 +64,7 @@ class PostgresDatabase:
         self._url = url
         self._raw = statements("postgres")
         self._sql = {name: bound(text) for name, text in self._raw.items()}
+        self._names: dict[tuple[str, int], list[str]] = {}
         self._here = _Here()
         self._pool = Pool(self._made)
         self._known, self.found = False, 0
@@ -150,8 +151,15 @@ class PostgresDatabase:
 
     def _run(self, connection: Connection, statement: str, values: dict[str, Any]) -> list[Row]:
         with translated(self._url):
-            cursor = connection.execute(self._sql[statement], _clean(values))
-            return list(cursor) if cursor.pgresult and cursor.pgresult.nfields else []
+            cursor = connection.kept_cursor.execute(self._sql[statement], _clean(values))
+            result = cursor.pgresult
+            count = result.nfields if result else 0
+            key = (statement, count)  # a newer version may have added some
+            names = self._names.get(key)
+            if result and names is None:
+                found = [result.fname(at) or b"" for at in range(count)]
+                names = self._names[key] = [name.decode() for name in found]
+            return [dict(zip(names, row, strict=True)) for row in cursor] if names else []
 
     def _begun(self, connection: Connection) -> _Step:
         with translated(self._url):

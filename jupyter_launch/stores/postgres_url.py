@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import RowMaker, no_result
+from psycopg.rows import dict_row, tuple_row
 from psycopg.types.numeric import Int8Dumper
 
 from ..errors import ConfigError, StoreUnavailable
 
-Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
+
+class Connection(psycopg.Connection[dict[str, Any]]):
+    """A connection to a database."""
+
+    @cached_property
+    def kept_cursor(self) -> psycopg.Cursor[tuple[Any, ...]]:
+        """One cursor for every statement: a new one each time first learns how values are read."""
+        return self.cursor(row_factory=tuple_row)
+
 
 _DEFAULTS: dict[str, Any] = {
     "application_name": "jupyter_launch",
@@ -61,10 +70,10 @@ def connect(url: str) -> Connection:
             "written %40 for @, %2F for /, %3A for :.",
         ) from None
     with translated(url):
-        connection: Connection = psycopg.connect(
+        connection = Connection.connect(
             **(_DEFAULTS | given),
             autocommit=True,
-            row_factory=_named,
+            row_factory=dict_row,
             prepare_threshold=1,
         )
     connection.adapters.register_dumper(int, Int8Dumper)  # one plan, however large the number
@@ -75,19 +84,6 @@ def connect(url: str) -> Connection:
             f"The store {shown(url)} is a PostgreSQL {version}; at least 13 is needed."
         )
     return connection
-
-
-def _named(cursor: psycopg.Cursor[Any]) -> RowMaker[dict[str, Any]]:
-    """Make rows by name, without all that psycopg's own finds out about each column."""
-    result = cursor.pgresult
-    if result is None or not result.nfields:
-        return no_result
-    names = [(result.fname(at) or b"").decode() for at in range(result.nfields)]
-
-    def row(values: Sequence[Any]) -> dict[str, Any]:
-        return dict(zip(names, values, strict=True))
-
-    return row
 
 
 @contextlib.contextmanager

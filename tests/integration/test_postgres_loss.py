@@ -26,7 +26,7 @@ from jupyter_launch.stores import open_store, postgres_schema
 from jupyter_launch.stores.base import Change
 from jupyter_launch.stores.postgres import PostgresStore
 from jupyter_launch.stores.postgres_database import PostgresDatabase, bound
-from jupyter_launch.stores.postgres_url import TryAgain, shown
+from jupyter_launch.stores.postgres_url import Connection, TryAgain, shown
 from jupyter_launch.stores.sql import statements
 from tests.postgres import PASSWORD, Server, running
 
@@ -62,7 +62,7 @@ class Cut:
 
         def cut(
             db: PostgresDatabase,
-            connection: psycopg.Connection[dict[str, object]],
+            connection: Connection,
             name: str,
             values: dict[str, object],
         ) -> Sequence[object]:
@@ -343,6 +343,7 @@ def test_an_older_store_knows_where_its_runs_were_launched(postgres: Server) -> 
         told = json.dumps({"source": source, "overrides": {"run_config": config}})
         connection.execute("UPDATE runs SET spec_json = %s WHERE id = %s", [told, cell.id])
         connection.execute("UPDATE about SET value = '1' WHERE key = 'schema'")
+        connection.execute("DROP VIEW history")
     with contextlib.closing(PostgresStore(url)) as store:
         assert store.schema.found == 1
         assert [run.id for run in store.runs(notebook="/a.ipynb")] == [cell.id]
