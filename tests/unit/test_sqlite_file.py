@@ -319,6 +319,20 @@ def test_a_run_that_an_older_version_leased_goes_on(old_path: Path) -> None:
     assert events[0].at == 3.5
 
 
+def test_a_process_of_an_older_version_keeps_no_run_from_being_leased(path: Path) -> None:
+    owner = new_owner()
+    with opened(path) as store, contextlib.closing(sqlite3.connect(path)) as before:
+        run = store.submit(SPEC, queue=QUEUE)
+        assert store.claim([QUEUE], owner, ())
+        with before:  # which does not look for numbers in the run's row
+            before.execute("INSERT INTO events VALUES (?, 1, 1.5, 'notice', '{}')", [run.id])
+        store.move(run.id, owner, State.PENDING, Change("once more"))
+        assert store.claim([QUEUE], owner, ())
+        events = store.events(run.id)
+    told = [(event.seq, event.kind, event.data.get("state")) for event in events]
+    assert told == [(1, "notice", None), (2, "state", "pending"), (3, "state", "leased")]
+
+
 def test_an_older_store_knows_where_its_runs_were_launched(old_path: Path) -> None:
     source = {"kind": "cell", "body": "1", "notebook": "/a.ipynb", "cell": "c1"}
     kept = {"spec": {"source": source}}

@@ -123,7 +123,8 @@ UNION ALL
 SELECT id, lease_event, leased, 'state', '{"state": "leased", "reason": "", "exit_code": null}'
 FROM runs WHERE lease_event IS NOT NULL;
 CREATE TRIGGER keep_leases BEFORE UPDATE OF lease_event ON runs WHEN old.lease_event IS NOT NULL
-BEGIN INSERT INTO events SELECT * FROM history WHERE run_id = old.id AND seq = old.lease_event; END;
+BEGIN INSERT OR IGNORE INTO events
+      SELECT * FROM history WHERE run_id = old.id AND seq = old.lease_event; END;
 PRAGMA user_version = 6;
 
 -- A waiting item keeps room in its row for what a claim adds to it. Otherwise rows that stand close
@@ -230,7 +231,7 @@ RETURNING id;
 DELETE FROM events WHERE run_id IN (SELECT value FROM json_each(:ids));
 
 -- name: count_events
-SELECT count(*) AS count FROM events WHERE run_id IN (SELECT value FROM json_each(:ids));
+SELECT count(*) AS count FROM history WHERE run_id IN (SELECT value FROM json_each(:ids));
 
 -- name: known_runs
 SELECT id FROM runs WHERE id IN (SELECT value FROM json_each(:ids));
