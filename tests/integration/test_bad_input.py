@@ -26,6 +26,7 @@ from jupyter_launch.frontends import cli
 from jupyter_launch.states import State
 from jupyter_launch.stores import open_store
 from jupyter_launch.stores.base import Store
+from jupyter_launch.stores.sqlite_file import SCHEMA_VERSION
 from jupyter_launch.submit import close_all
 from tests.conftest import PYTHON, TINY
 from tests.kernels import kernel
@@ -467,7 +468,7 @@ class TestStores:
         if damage == "newer":
             assert message == (
                 f"The store {path} was made by a newer jupyter_launch (schema 99, this one knows "
-                "5).\nUpgrade: pip install -U jupyter_launch"
+                f"{SCHEMA_VERSION}).\nUpgrade: pip install -U jupyter_launch"
             )
             return
         assert message.startswith(f"The store {path} is damaged")

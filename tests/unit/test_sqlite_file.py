@@ -240,22 +240,23 @@ def test_a_store_cut_off_is_damaged(path: Path) -> None:
 
 def test_a_store_of_a_newer_version_is_left_alone(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 7")
+        connection.execute("PRAGMA user_version = 99")
     expected = (
-        f"The store {path} was made by a newer jupyter_launch (schema 7, this one knows 6).\n"
+        f"The store {path} was made by a newer jupyter_launch (schema 99, this one knows "
+        f"{sqlite_file.SCHEMA_VERSION}).\n"
         "Upgrade: pip install -U jupyter_launch"
     )
     assert why_not(path) == expected
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT id FROM runs").fetchall() == [("old",)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (99,)
 
 
 def test_a_store_that_was_upgraded_meanwhile_stays_closed(path: Path) -> None:
     with opened(path) as store:
         store.close()
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA user_version = 7")
+            connection.execute("PRAGMA user_version = 99")
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="made by a newer jupyter_launch"):
                 store.submit(SPEC, queue=QUEUE)
