@@ -26,7 +26,7 @@ LINES = 40
 PROGRAM = """
 echo "$WANDB_RUN_ID $JUPYTER_LAUNCH_ATTEMPT" >> /shared/effects
 i=0
-while [ $i -lt 40 ]; do echo "line $i"; i=$((i+1)); [ $i = 20 ] && sleep "$1"; done
+while [ $i -lt 40 ]; do echo "line $i"; i=$((i+1)); [ $i = 20 ] && eval "$1"; done
 exit 0
 """
 
@@ -92,11 +92,11 @@ class Fleet:
             process.kill()
             process.wait()
 
-    def submit(self, count: int, pause_s: float = 0.3, **spec: Any) -> list[str]:
-        """Put runs of `PROGRAM` on the queue."""
+    def submit(self, count: int, pause: str = "sleep 0.3", **spec: Any) -> list[str]:
+        """Put runs of `PROGRAM` on the queue, which pause as a shell's command does."""
         data: dict[str, Any] = {
             "docker": {"docker_image": TINY},
-            "overrides": {"entry_point": ["sh", "-c", PROGRAM, "sh", str(pause_s)]},
+            "overrides": {"entry_point": ["sh", "-c", PROGRAM, "sh", pause]},
             "entity": QUEUE.entity,
             "retry": {"max_retries": 5, "on": ["crashed"], "backoff_s": 0.1},
             **spec,

@@ -33,7 +33,7 @@ def fleet(store: Store, tmp_path: Path) -> Iterator[Fleet]:
 
 def test_agents_are_killed_now_and_then(fleet: Fleet, figures: Callable[..., None]) -> None:
     begun = time.monotonic()
-    run_ids = fleet.submit(RUNS, pause_s=1.0)
+    run_ids = fleet.submit(RUNS, pause="sleep 1")
     with fleet.faults(EVERY_S, fleet.kill_one):
         runs = fleet.wait(run_ids, 1500 if LONG else 240)
     effects = fleet.effects()
@@ -52,7 +52,7 @@ def test_agents_are_killed_now_and_then(fleet: Fleet, figures: Callable[..., Non
 
 
 def test_who_adopts_does_so_within_two_leases(fleet: Fleet, figures: Callable[..., None]) -> None:
-    (run_id,) = fleet.submit(1, pause_s=6)
+    (run_id,) = fleet.submit(1, pause="sleep 6")
     owned = fleet.store.wait(run_id, lambda run: run.state is State.RUNNING, 60)
     assert owned
     assert owned.owner

@@ -39,7 +39,7 @@ def test_the_clock_of_one_agent_jumps(
     try:
         fleet.start()
         jumping = fleet.start(PYTHONPATH=str(tmp_path / "jumping"))
-        run_ids = fleet.submit(60 if LONG else 8, pause_s=5)
+        run_ids = fleet.submit(60 if LONG else 8, pause="sleep 5")
         owners: dict[str, set[str]] = {run_id: set() for run_id in run_ids}
         while at_work := [run for run in map(store.get, run_ids) if not run.state.terminal]:
             for run in at_work:

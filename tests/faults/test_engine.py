@@ -38,11 +38,14 @@ def test_the_engine_is_killed_and_started_again(
         engine.load()
         fleet.start()
         retry = {"max_retries": retries, "on": ["crashed", "failed"], "backoff_s": 0.5}
-        run_ids = fleet.submit(RUNS, pause_s=15, retry=retry)
+        # What ends while no engine reads its output cannot be whole, however long that takes.
+        pause = "until [ -e /shared/back ]; do sleep 0.1; done"
+        run_ids = fleet.submit(RUNS, pause, retry=retry)
         for run_id in run_ids:
             assert store.wait(run_id, lambda run: run.state is State.RUNNING, 60), fleet.said()
         engine.kill()
         engine.start()
+        (fleet.shared / "back").touch()
         back = time.monotonic()
         runs = fleet.wait(run_ids, 180)
         recovery = time.monotonic() - back
