@@ -9,9 +9,12 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import docker
+
+from tests.conftest import TINY
 
 
 def wheel(name: str, version: str = "1.0", *, needs: tuple[str, ...] = ()) -> tuple[str, bytes]:
@@ -33,6 +36,14 @@ def wheel(name: str, version: str = "1.0", *, needs: tuple[str, ...] = ()) -> tu
     return f"{name}-{version}-py3-none-any.whl", packed.getvalue()
 
 
+@cache
+def host_address() -> str:
+    """Give the address of this machine as programs in containers see it."""
+    # Not from what the engine says of its bridge: until its second start it names no gateway.
+    routes = docker.from_env().containers.run(TINY, "ip route", remove=True)
+    return str(routes.decode().partition("default via ")[2].split()[0])
+
+
 class Index(ThreadingHTTPServer):
     """Serves wheels, to all or to those who know a login.
 
@@ -48,8 +59,7 @@ class Index(ThreadingHTTPServer):
         super().__init__(("0.0.0.0", 0), _Handler)
         self.login = login
         self.files: dict[str, bytes] = {}
-        network = docker.from_env().api.inspect_network("bridge")
-        self.host = str(network["IPAM"]["Config"][0]["Gateway"])
+        self.host = host_address()
         self.address = f"{self.host}:{self.server_port}"
         self.url = f"http://{self.address}/simple"
         self.options = (f"--index-url {self.url}", f"--trusted-host {self.host}")

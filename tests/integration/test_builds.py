@@ -35,7 +35,7 @@ from jupyter_launch.stores.base import Store
 from jupyter_launch.submit import Launcher
 from tests.conftest import PYTHON, TINY
 from tests.integration.test_local_container import Relay
-from tests.package_index import Index, package_index
+from tests.package_index import Index, host_address, package_index
 
 pytestmark = pytest.mark.docker
 
@@ -393,12 +393,10 @@ class Guard:
     """Notices, from outside, when what a build runs begins and when it is gone."""
 
     def __init__(self) -> None:
-        network = docker.from_env().api.inspect_network("bridge")
-        host = network["IPAM"]["Config"][0]["Gateway"]
         self._server = socket.create_server(("0.0.0.0", 0))
         self._server.settimeout(60)
         port = self._server.getsockname()[1]
-        self.call = f"RUN sleep 600 | nc {host} {port}"
+        self.call = f"RUN sleep 600 | nc {host_address()} {port}"
 
     def begun(self) -> None:
         self._connection, _ = self._server.accept()
