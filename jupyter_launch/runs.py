@@ -103,6 +103,18 @@ class Room(NamedTuple):
         """Say whether the other one has room for this."""
         return all(asked <= there for asked, there in zip(self, other, strict=True))
 
+    def __str__(self) -> str:
+        """Write it for people, without what is none, in units of 1024 as it is asked for."""
+        unit, name = (2**30, "GiB") if self.memory >= 2**30 else (2**20, "MiB")
+        said = [_counted(self.cpus, "CPU")] if self.cpus else []
+        said += [f"{round(self.memory / unit, 1):g} {name}"] if self.memory else []
+        said += [_counted(self.gpus, "GPU")] if self.gpus else []
+        return ", ".join(said)
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:g} {what}{'' if number == 1 else 's'}"
+
 
 NO_ROOM = Room()
 

@@ -61,7 +61,7 @@ class Waiting:
         if not taking:
             return "its agents take nothing more"
         if not any(run.room.within(_whole(agent)) for agent in taking):
-            return f"no agent has room for it: it asks for {_room(run.room)}"
+            return f"no agent has room for it: it asks for {run.room}"
         if all(agent.runs >= agent.max_jobs for agent in taking):
             return "its agent is busy" if len(taking) == 1 else f"its {len(taking)} agents are busy"
         names = run.spec.needed_names
@@ -104,8 +104,3 @@ def waits(store: Store, runs: Iterable[Run]) -> dict[str, str]:
 def _whole(agent: Agent) -> Room:
     """Give what an agent offers; one that says nothing of it offers all there is."""
     return agent.room if any(agent.room) else Room(float("inf"), 2**63, 2**31)
-
-
-def _room(room: Room) -> str:
-    said = {"CPUs": f"{room.cpus:g}", "GB": f"{room.memory / 1e9:g}", "GPUs": str(room.gpus)}
-    return ", ".join(f"{number} {what}" for what, number in said.items() if number != "0")

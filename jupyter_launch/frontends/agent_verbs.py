@@ -146,15 +146,13 @@ def _plain(agent: Agent) -> dict[str, Any]:
 
 
 def _row(agent: Agent) -> tuple[str, ...]:
-    room = agent.room
-    offers = f"{room.cpus:g} CPUs, {room.memory / 2**30:.1f} GiB"
     return (
         agent.id,
         agent.status,
         host_of(agent.owner),
         str(pid_of(agent.owner)),
         f"{agent.runs} of {agent.max_jobs}",
-        offers + (f", {room.gpus} GPUs" if room.gpus else ""),
+        str(agent.room),
         f"{elapsed(max(0.0, time.time() - agent.heartbeat))} ago",
         ", ".join(map(str, agent.queues)),
     )

@@ -15,7 +15,7 @@ from jupyter_launch.stores.base import Change, Store
 from jupyter_launch.waiting import Waiting, waiting_because, waits
 
 GPU = Queue("me", "gpu")
-GB = 10**9
+GIB = 2**30
 
 
 def waiting(store: Store, room: Room = NO_ROOM, **fields: Any) -> Run:
@@ -63,10 +63,10 @@ def test_agents_that_take_nothing_more_or_are_busy(store: Store) -> None:
 
 
 def test_more_room_than_any_agent_has(store: Store) -> None:
-    serving(store, room=Room(4.0, 8 * GB, 0))
-    small, large = waiting(store, Room(2.0, GB, 0)), waiting(store, Room(2.0, 16 * GB, 1))
+    serving(store, room=Room(4.0, 8 * GIB, 0))
+    small, large = waiting(store, Room(1.0, GIB // 16, 0)), waiting(store, Room(2.0, 16 * GIB, 1))
     assert Waiting(store).why(small) == ""
-    said = "no agent has room for it: it asks for 2 CPUs, 16 GB, 1 GPUs"
+    said = "no agent has room for it: it asks for 2 CPUs, 16 GiB, 1 GPU"
     assert Waiting(store).why(large) == said
 
 

@@ -32,6 +32,20 @@ def asked(
     return asked_room(LaunchSpec.from_dict(spec), QueueRecord(QUEUE, config=config or {}))
 
 
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [
+        (Room(64, 64 * 2**20), "64 CPUs, 64 MiB"),
+        (Room(1, 2**30, 1), "1 CPU, 1 GiB, 1 GPU"),
+        (Room(0.5, 3 * 2**29, 8), "0.5 CPUs, 1.5 GiB, 8 GPUs"),
+        (Room(gpus=2), "2 GPUs"),
+        (NO_ROOM, ""),
+    ],
+)
+def test_it_is_written_as_it_is_asked_for(room: Room, said: str) -> None:
+    assert str(room) == said
+
+
 @pytest.mark.parametrize("resource", ["local-container", "local-process"])
 def test_however_much_is_asked_for_it_can_be_recorded(resource: str, store: Store) -> None:
     huge = {"cpus": "1e400", "memory": "99999999999999999999g", "gpus": 10**30}
