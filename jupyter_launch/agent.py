@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from .errors import SpecError, StoreError
+from .errors import SpecError, StoreError, StoreUnavailable
 from .lease import AGENT_ENDS
 from .leftovers import clear_strays
 from .rooms import machine_room
@@ -110,13 +110,22 @@ class Serving:
             self._launcher.store.drop_agent(self.record.id)
 
     def _serve(self) -> None:
-        busy_at, beat_at = time.monotonic(), float("-inf")
+        busy_at, beat_at, lost = time.monotonic(), float("-inf"), False
         while not self._over(busy_at):
-            with contextlib.suppress(StoreError):
+            try:
                 if time.monotonic() - beat_at >= LEASE_S:
                     self._report()
                     beat_at = time.monotonic()
+                    if lost:
+                        self.say("the store answers again")
+                    lost = False
                 self._fill()
+            except StoreUnavailable as error:
+                if not lost:
+                    self.say(f"{error.message} What runs goes on; trying again.")
+                lost, beat_at = True, float("-inf")
+            except StoreError:
+                pass  # the next round asks again
             if self._launcher.keeper.held():
                 busy_at = time.monotonic()
             self._listener.wait(self._pause(busy_at))

@@ -120,7 +120,7 @@ def requeue(store: Store, run: Run, queue: Queue | None = None, priority: int | 
         where = (
             "is on no queue" if run.queue is None else f"does not wait any more: it is {run.state}"
         )
-        raise IllegalTransition(f"Run {run.id} {where}.", hint="Only what waits can be moved.")
+        raise IllegalTransition(f"Run {run.id} {where}.", hint="Only what waits can be changed.")
     changes: dict[str, Any] = {} if priority is None else {"priority": priority}
     spec, room = run.spec.evolve(**changes), run.room
     if queue is not None and queue != run.queue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from jupyter_launch.agent import Serving
 from jupyter_launch.errors import ConfigError, IllegalTransition, StoreError, StoreUnavailable
 from jupyter_launch.job import JobName
 from jupyter_launch.owner import new_owner
@@ -28,6 +30,7 @@ from jupyter_launch.stores.postgres import PostgresStore
 from jupyter_launch.stores.postgres_database import PostgresDatabase, bound
 from jupyter_launch.stores.postgres_url import Connection, TryAgain, shown
 from jupyter_launch.stores.sql import statements
+from jupyter_launch.submit import Launcher
 from tests.postgres import PASSWORD, Server, running
 
 pytestmark = pytest.mark.postgres
@@ -277,6 +280,35 @@ def test_a_server_that_stays_away_is_an_error_that_says_so(
         assert "See that the server runs" in failure.value.hint
         assert PASSWORD not in str(failure.value)
         assert store.runs() == []
+
+
+def test_an_agent_says_that_its_store_is_gone_and_that_it_is_back(
+    mortal: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_launch.stores.postgres_database.PATIENCE_S", 0.3)
+    monkeypatch.setattr("jupyter_launch.agent.TRY_AGAIN_S", 0.1)
+    said: queue.Queue[str] = queue.Queue()
+    with (
+        contextlib.closing(PostgresStore(mortal.new_database())) as store,
+        contextlib.closing(Launcher(store)) as launcher,
+    ):
+        agent = Serving(launcher, [QUEUE])
+        agent.say = said.put
+        thread = threading.Thread(target=agent.run)
+        thread.start()
+        mortal.stop()
+        try:
+            line = said.get(timeout=60)
+        finally:
+            mortal.start()
+        assert "does not answer" in line
+        assert line.endswith("What runs goes on; trying again.")
+        assert said.get(timeout=60) == "the store answers again"
+        agent.drain()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert said.empty()
+        assert store.agents() == []
 
 
 def test_a_wrong_move_is_not_tried_again(store: PostgresStore) -> None:
