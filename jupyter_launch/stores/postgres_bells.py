@@ -25,7 +25,7 @@ RING = bound(statements("postgres")["ring"])
 READY_S = 10.0
 """How long who begins to listen waits until the server knows of it, in seconds."""
 
-GATHER_S = 0.01
+GATHER_S = 0.05
 """How long after an announcement further ones wait for each other, in seconds."""
 
 AGAIN_S = 0.5

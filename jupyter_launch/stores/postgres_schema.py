@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ..errors import StoreUnavailable
 from .postgres_url import Connection
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def prepare(connection: Connection, sql: Mapping[str, str], *, new: bool) -> int:
