@@ -64,8 +64,9 @@ class PostgresStore(
         self, queues: Sequence[Queue], owner: str, names: Iterable[str], offer: Offer | None = None
     ) -> Run | None:
         free, whole = offer or Offer(BOUNDLESS, BOUNDLESS)
-        values: dict[str, Any] = {"owner": owner, "lease_s": LEASE_S, **whole._asdict()}
-        values |= {f"free_{name}": value for name, value in free._asdict().items()}
+        values: dict[str, Any] = {"owner": owner, "lease_s": LEASE_S}
+        values |= zip(("cpus", "memory", "gpus"), whole, strict=True)
+        values |= zip(("free_cpus", "free_memory", "free_gpus"), free, strict=True)
         for queue in queues:
             row = self._db.row("claim", **values, queue=str(queue), names=None)
             if row and row["owner"] is None and row["secrets"] != "[]":

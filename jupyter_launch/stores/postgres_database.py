@@ -8,8 +8,8 @@ what became of it.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from ..errors import StoreUnavailable
 from .database import Row
 from .postgres_pool import Pool
 from .postgres_schema import prepare
-from .postgres_url import Connection, TryAgain, connect, translated
+from .postgres_url import Connection, TryAgain, connect, explained, translated
 from .sql import statements
 
 T = TypeVar("T")
@@ -87,14 +87,15 @@ class PostgresDatabase:
         step = self._here.step
         if step:
             return self._run(step.connection, statement, values)
-        values |= {"mark": secrets.token_hex(8), "again": False}
+        values |= {"mark": os.urandom(8).hex(), "again": False}
 
         def alone() -> list[Row]:
-            with self._pool.borrowed() as connection:
-                try:
-                    return self._run(connection, statement, values)
-                finally:
-                    values["again"] = True
+            connection = self._pool.take()
+            try:
+                return self._run(connection, statement, values)
+            finally:
+                values["again"] = True
+                self._pool.give_back(connection)
 
         return self._patiently(alone)
 
@@ -150,7 +151,7 @@ class PostgresDatabase:
         self._pool.close()
 
     def _run(self, connection: Connection, statement: str, values: dict[str, Any]) -> list[Row]:
-        with translated(self._url):
+        try:
             cursor = connection.kept_cursor.execute(self._sql[statement], _clean(values))
             result = cursor.pgresult
             count = result.nfields if result else 0
@@ -160,6 +161,8 @@ class PostgresDatabase:
                 found = [result.fname(at) or b"" for at in range(count)]
                 names = self._names[key] = [name.decode() for name in found]
             return [dict(zip(names, row, strict=True)) for row in cursor] if names else []
+        except psycopg.Error as error:
+            raise explained(self._url, error) from error
 
     def _begun(self, connection: Connection) -> _Step:
         with translated(self._url):

@@ -38,33 +38,48 @@ class Pool:
     def begin(self) -> None:
         """Have no connection. Those of a parent process stay its own."""
         self._lock = threading.Lock()
-        self._room = threading.BoundedSemaphore(MOST)
+        self._room = threading.Condition(self._lock)
+        self._lent = 0
         self._idle: list[Connection] = []
+
+    def take(self) -> Connection:
+        """Lend a connection, which is to be given back."""
+        with self._lock:
+            if not (self._lent < MOST or self._room.wait_for(lambda: self._lent < MOST, WAIT_S)):
+                raise StoreUnavailable(f"No connection to the store was free for {WAIT_S:.0f} s.")
+            self._lent += 1
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return self._make()
+        except BaseException:
+            with self._lock:
+                self._make_room()
+            raise
+
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back; one that was lost meanwhile is not lent again."""
+        sound = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        with self._lock:
+            self._make_room()
+            kept = sound and len(self._idle) < KEPT
+            if kept:
+                self._idle.append(connection)
+        if not kept:
+            connection.close()
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[Connection]:
-        """Lend a connection; one that was lost meanwhile is not lent again."""
-        room = self._room
-        if not room.acquire(timeout=WAIT_S):
-            raise StoreUnavailable(f"No connection to the store was free for {WAIT_S:.0f} s.")
+        """Lend a connection for as long as the block runs."""
+        connection = self.take()
         try:
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            connection = connection or self._make()
-            try:
-                yield connection
-            finally:
-                self._take_back(connection)
+            yield connection
         finally:
-            room.release()
+            self.give_back(connection)
 
-    def _take_back(self, connection: Connection) -> None:
-        with self._lock:
-            sound = connection.info.transaction_status == TransactionStatus.IDLE
-            if sound and len(self._idle) < KEPT:
-                self._idle.append(connection)
-                return
-        connection.close()
+    def _make_room(self) -> None:
+        self._lent -= 1
+        self._room.notify()
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

@@ -92,7 +92,7 @@ def translated(url: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise _explained(shown(url), error) from error
+        raise explained(url, error) from error
 
 
 _AGAIN = {
@@ -131,8 +131,9 @@ _REFUSALS = {
 }
 
 
-def _explained(url: str, error: psycopg.Error) -> StoreUnavailable:
-    code, words = error.sqlstate, _first_line(error)
+def explained(url: str, error: psycopg.Error) -> StoreUnavailable:
+    """Put one error of the database of that URL into our words."""
+    url, code, words = shown(url), error.sqlstate, _first_line(error)
     if code in _STATES:
         what, hint = _STATES[code]
         return StoreUnavailable(f"The store {url} {what} ({words}).", hint=hint)

@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -28,7 +29,8 @@ from jupyter_launch.stores import open_store, postgres_schema
 from jupyter_launch.stores.base import Change
 from jupyter_launch.stores.postgres import PostgresStore
 from jupyter_launch.stores.postgres_database import PostgresDatabase, bound
-from jupyter_launch.stores.postgres_url import Connection, TryAgain, shown
+from jupyter_launch.stores.postgres_pool import KEPT, MOST, Pool
+from jupyter_launch.stores.postgres_url import Connection, TryAgain, connect, shown
 from jupyter_launch.stores.sql import statements
 from jupyter_launch.submit import Launcher
 from tests.postgres import PASSWORD, Server, running
@@ -317,6 +319,56 @@ def test_a_wrong_move_is_not_tried_again(store: PostgresStore) -> None:
     with pytest.raises(IllegalTransition):
         store.move(run.id, me, State.FINISHED, NOTHING)
     assert store.events(run.id) == []
+
+
+# -- connections -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pool(postgres: Server) -> Iterator[Pool]:
+    with contextlib.closing(Pool(partial(connect, postgres.new_database()))) as made:
+        yield made
+
+
+def test_a_thread_that_finds_all_connections_lent_waits_for_one(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = [pool.take() for _ in range(MOST)]
+    assert len({connection.info.backend_pid for connection in lent}) == MOST
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(pool.take) for _ in range(2)]
+        for connection in lent[:2]:
+            pool.give_back(connection)
+        assert {taken.result(60) for taken in waiting} == {*lent[:2]}
+    monkeypatch.setattr("jupyter_launch.stores.postgres_pool.WAIT_S", 0.05)
+    with pytest.raises(StoreUnavailable, match="No connection to the store was free"):
+        pool.take()
+    for connection in lent:
+        pool.give_back(connection)
+    assert sum(not connection.closed for connection in lent) == KEPT
+
+
+def test_a_connection_that_was_lost_or_is_in_a_transaction_is_not_lent_again(pool: Pool) -> None:
+    for spoil in ("BEGIN", "SELECT pg_terminate_backend(pg_backend_pid())"):
+        with pool.borrowed() as connection, contextlib.suppress(psycopg.OperationalError):
+            connection.execute(spoil)
+        assert connection.closed
+        with pool.borrowed() as other:
+            assert other is not connection
+            assert other.execute("SELECT 1 AS one").fetchone() == {"one": 1}
+
+
+def test_a_connection_that_cannot_be_made_takes_up_no_room(pool: Pool) -> None:
+    def refuse() -> Connection:
+        raise StoreUnavailable("not now")
+
+    make, pool._make = pool._make, refuse
+    for _ in range(2 * MOST):
+        with pytest.raises(StoreUnavailable, match="not now"):
+            pool.take()
+    pool._make = make
+    for connection in [pool.take() for _ in range(MOST)]:
+        pool.give_back(connection)
 
 
 # -- opening -----------------------------------------------------------------------------------
