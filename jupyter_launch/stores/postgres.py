@@ -27,7 +27,7 @@ from .sql_lists import ListVerbs
 from .sql_queues import AgentVerbs, QueueVerbs
 from .sql_runs import RunVerbs
 
-LONGEST_TOPIC = 1000
+LONGEST_TOPIC = 250
 
 
 class PostgresStore(
@@ -102,6 +102,6 @@ def _text(names: Iterable[str]) -> str:
 
 def _short(topic: str) -> str:
     """Give a topic as it fits an announcement."""
-    if len(topic) < LONGEST_TOPIC:
+    if len(topic) < LONGEST_TOPIC and "\n" not in topic:
         return topic
     return hashlib.sha256(topic.encode()).hexdigest()

@@ -172,10 +172,11 @@ class Bells:
             if server.status != psycopg.pq.ConnStatus.OK:
                 raise psycopg.OperationalError("the server closed the connection")
 
-    def _ring(self, topic: str) -> None:
+    def _ring(self, topics: str) -> None:
         with self._lock:
-            for bell in self._bells.get(topic, ()):
-                bell.ring()
+            for topic in topics.split("\n"):
+                for bell in self._bells.get(topic, ()):
+                    bell.ring()
 
     def _ring_all(self) -> None:
         with self._lock:

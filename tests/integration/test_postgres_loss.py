@@ -508,6 +508,20 @@ def test_a_long_topic_rings(store: PostgresStore) -> None:
         assert listener.wait(10)
 
 
+def test_many_topics_ring_at_once_whatever_they_are(store: PostgresStore) -> None:
+    topics = [f"{number:04}" + "\U0001f514" * 245 for number in range(40)] + ["two\nlines", "plain"]
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(store.listen(topic)) for topic in topics]
+        other = stack.enter_context(store.listen("two"))
+        while any(listener.wait(0.2) for listener in [*listeners, other]):
+            pass  # one that has just connected looks once
+        store._ring_soon(*topics)
+        assert [
+            topic for topic, heard in zip(topics, listeners, strict=True) if not heard.wait(10)
+        ] == []
+        assert not other.wait(0.2)
+
+
 def test_files_that_were_never_finished_are_cleared_away(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
