@@ -124,13 +124,18 @@ def test_search_finds_what_is_not_on_the_page(desk: Desk) -> None:
     expect(card.root.locator("mark")).to_have_count(0)
 
 
+def at_the_top_of_a_long_log(desk: Desk) -> Card:
+    card = desk.launch(COUNT).expect_total(200)
+    card.log.focus()
+    card.page.keyboard.press("Home")
+    card.page.wait_for_function("log => log.scrollTop === 0", arg=card.log.element_handle())
+    return card.expect_line("line 0")
+
+
 @ONLY_LAB
 def test_scrolling_up_pauses_and_end_goes_on(desk: Desk) -> None:
-    card = desk.launch(COUNT).expect_total(200)
+    card = at_the_top_of_a_long_log(desk)
     page = card.page
-    card.log.focus()
-    page.keyboard.press("Home")
-    card.expect_line("line 0")
     card.streaming().expect_line("line 0")
     expect(card.button("↓ Follow")).to_be_visible()
     page.keyboard.press("PageDown")
@@ -143,6 +148,18 @@ def test_scrolling_up_pauses_and_end_goes_on(desk: Desk) -> None:
         page.keyboard.press("End")  # while the smooth way up may still go on
         expect(card.button("↓ Follow")).to_be_hidden()
     card.expect_newer(card.total + 100)
+
+
+@ONLY_LAB
+def test_a_key_before_the_next_frame_leads_away_from_the_end(desk: Desk) -> None:
+    card = at_the_top_of_a_long_log(desk)
+    page = card.page
+    page.evaluate("window.frames_held = requestAnimationFrame; requestAnimationFrame = () => 0")
+    page.keyboard.press("End")
+    expect(card.button("↓ Follow")).to_be_hidden()
+    page.keyboard.press("ArrowUp")
+    expect(card.button("↓ Follow")).to_be_visible()
+    assert card.log.evaluate("log => log.scrollTop") > 0
 
 
 @ONLY_LAB

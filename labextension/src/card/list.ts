@@ -28,7 +28,7 @@ export interface List {
   readonly node: HTMLElement;
   /** Whether the newest lines are shown as they come. */
   following(): boolean;
-  follow(on?: boolean): void;
+  follow(): void;
   /** Begin anew with another log in the same place. */
   reset(): void;
   /** Bring a line into view. */
@@ -95,6 +95,10 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
   };
   /** Make the scroll bar tell where we are. */
   const adjust = (): void => {
+    if (short()) {
+      if (following) node.scrollTop = LIMIT_PX;
+      return;
+    }
     space.style.height = `${min(whole(), LIMIT_PX)}px`;
     const top = following ? range() : mapped(position, furthest(), range());
     if (following || abs(top - scrolled) > 1) node.scrollTop = top;
@@ -193,7 +197,10 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
 
   return {
     node,
-    follow,
+    follow: () => {
+      follow();
+      adjust(); // a key that comes before the next frame leads away from the end
+    },
     following: () => following,
     reset: () => {
       body.clear();
@@ -227,7 +234,7 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
       if (short()) {
         body.node.style.transform = space.style.height = view.style.height = "";
         drawRows(0, log.total);
-        if (following) node.scrollTop = LIMIT_PX;
+        adjust();
       } else drawPart(now);
     },
     dispose: () => {
