@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from jupyter_launch.owner import new_owner
 from jupyter_launch.runs import Agent, Queue, QueueRecord, Run, new_id
@@ -17,6 +18,7 @@ from jupyter_launch.states import State
 from jupyter_launch.stores.base import Change, Store
 from tests.browser.card import PATIENCE_MS
 from tests.browser.conftest import ONLY_LAB, Desk
+from tests.browser.lab import open_notebook
 from tests.jupyter_server import cell, recorded
 
 pytestmark = [pytest.mark.browser, ONLY_LAB]
@@ -387,6 +389,35 @@ def test_the_end_of_a_run_is_told_wherever_the_user_is(panel: Panel, store: Stor
     expect(panel.row(run)).to_contain_text("failed")
     panel.page.evaluate(COMMAND, ["apputils:display-notifications", {}])
     expect(panel.page.locator(".jp-Notification-List")).to_contain_text("long one: failed")
+
+
+def test_an_end_is_told_that_comes_before_the_first_answer(desk: Desk, store: Store) -> None:
+    """The page asks for what it shows first, and a slow server answers all else later."""
+    held: list[Callable[[], None]] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            asks_more = '"list-' in str(message) and '"list-1"' not in str(message)
+            held.append(lambda: server.send(message)) if asks_more else server.send(message)
+
+        socket.on_message(pass_on)
+
+    desk.open("1 + 1").close()
+    page = desk.page()
+    page.route_web_socket("**/jupyter-launch/api/stream*", route)
+    open_notebook(page, desk.server, desk.notebook)
+    run = waiting(store, name="ends at once")
+    panel = Panel(page)
+    expect(panel.row(run)).to_be_visible()
+    fail(store, run, "out of luck")
+    expect(panel.row(run)).to_contain_text("failed")
+    assert held
+    for send in held:
+        send()
+    panel.page.evaluate(COMMAND, ["apputils:display-notifications", {}])
+    expect(panel.page.locator(".jp-Notification-List")).to_contain_text("ends at once: failed")
 
 
 def test_axe_finds_nothing_serious(panel: Panel, store: Store) -> None:

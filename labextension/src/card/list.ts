@@ -218,10 +218,7 @@ export function list(log: Log, manner: Manner, label: string, tell: Listener): L
       stand(line, min(y, line * pitch));
       adjust();
     },
-    top: () => {
-      if (short()) return floor(node.scrollTop / pitch);
-      return floor((following ? furthest() : position) / pitch);
-    },
+    top: () => floor((short() ? node.scrollTop : following ? furthest() : position) / pitch),
     reserve: () => {
       node.style.setProperty("--jl-lines", `${min(log.total, SHORT)}`);
       node.classList.toggle("jl-long", !short());

@@ -31,7 +31,8 @@ export function notices(
   open: (run: { id: string; name: string }) => void,
 ): void {
   const told = new Set<string>();
-  let since: number | null = null;
+  const asked = performance.now();
+  let since: number | null = null; // when that was by the server's clock
 
   const tell = (run: Ended): void => {
     if (!run.terminal || run.ended === null || told.has(run.id)) return;
@@ -62,7 +63,7 @@ export function notices(
     {
       onLink: () => undefined,
       onRows: ({ now, changed }: Rows) => {
-        since ??= now ?? null;
+        if (now) since ??= now - (performance.now() - asked) / 1000;
         for (const run of (changed ?? []) as RunRow[]) tell(run);
       },
     },
